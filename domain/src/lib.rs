@@ -1,0 +1,20 @@
+//! The meaning of Chancel's nouns: tenants, keys, algorithms, operations, plans.
+//!
+//! Pure values and tables. No I/O, no cryptography, no clock: every process links this crate, so nothing
+//! that could reach a key or a socket may live here.
+
+pub mod algorithm;
+pub mod id;
+pub mod key;
+pub mod operation;
+pub mod plan;
+pub mod scope;
+pub mod tenant;
+
+pub use algorithm::{Algorithm, Family};
+pub use id::{ApiKeyId, KeyHandle, RequestId, TenantId};
+pub use key::{KeyState, KeyVersion};
+pub use operation::Operation;
+pub use plan::{Feature, Plan};
+pub use scope::Scopes;
+pub use tenant::TenantStatus;

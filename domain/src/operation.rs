@@ -1,0 +1,141 @@
+//! Everything a caller can ask for, one noun each. The same noun names the permit's grant, keyd's handler,
+//! the gateway's route, the API key's scope and the ledger's record.
+
+use crate::Family;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// An operation of the API. The order of the variants is part of the wire format: append only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// KEM and AES-256-GCM over a plaintext; public-key work.
+    Encrypt,
+    /// The reverse of [`Operation::Encrypt`]; private-key work.
+    Decrypt,
+    /// A fresh shared secret and its KEM ciphertext; public-key work.
+    Encapsulate,
+    /// The shared secret of a KEM ciphertext; private-key work.
+    Decapsulate,
+    /// Encryption of a symmetric key, in a domain of its own; public-key work.
+    Wrap,
+    /// The reverse of [`Operation::Wrap`]; private-key work.
+    Unwrap,
+    /// A signature over a message; private-key work.
+    Sign,
+    /// Verification of a signature; public-key work.
+    Verify,
+    /// First key of an algorithm.
+    GenerateKey,
+    /// Next version of a key; the old one becomes retired.
+    RotateKey,
+    /// Takes a version out of use for new work.
+    RetireKey,
+    /// Metadata and public key of one version.
+    ReadKey,
+    /// Metadata and public keys of all versions.
+    ListKeys,
+    /// The caller's own tenant.
+    ReadTenant,
+}
+
+/// Which process carries an operation out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the gateway, with a public key.
+    PublicKey,
+    /// In keyd, with a private key and under a permit.
+    PrivateKey,
+    /// In policyd: metadata and lifecycle.
+    Management,
+}
+
+/// All operations with the name that scopes, ledgers and logs use.
+pub const OPERATIONS: [(Operation, &str); 14] = [
+    (Operation::Encrypt, "encrypt"),
+    (Operation::Decrypt, "decrypt"),
+    (Operation::Encapsulate, "encapsulate"),
+    (Operation::Decapsulate, "decapsulate"),
+    (Operation::Wrap, "wrap"),
+    (Operation::Unwrap, "unwrap"),
+    (Operation::Sign, "sign"),
+    (Operation::Verify, "verify"),
+    (Operation::GenerateKey, "generate-key"),
+    (Operation::RotateKey, "rotate-key"),
+    (Operation::RetireKey, "retire-key"),
+    (Operation::ReadKey, "read-key"),
+    (Operation::ListKeys, "list-keys"),
+    (Operation::ReadTenant, "read-tenant"),
+];
+
+/// A name that is in no row of [`OPERATIONS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown operation")]
+pub struct UnknownOperation;
+
+impl Operation {
+    /// Looks a name up.
+    ///
+    /// # Errors
+    /// [`UnknownOperation`] when no operation has that name.
+    pub fn from_name(name: &str) -> Result<Self, UnknownOperation> {
+        OPERATIONS
+            .iter()
+            .find(|(_, n)| *n == name)
+            .map(|(op, _)| *op)
+            .ok_or(UnknownOperation)
+    }
+
+    /// Its name in scopes, ledgers and logs.
+    pub fn name(self) -> &'static str {
+        // NOTE(index): a test holds that the table lists the variants in their order.
+        OPERATIONS[self as usize].1
+    }
+
+    /// Where it is carried out.
+    pub const fn place(self) -> Place {
+        match self {
+            Self::Encrypt | Self::Encapsulate | Self::Wrap | Self::Verify => Place::PublicKey,
+            Self::Decrypt | Self::Decapsulate | Self::Unwrap | Self::Sign => Place::PrivateKey,
+            Self::GenerateKey
+            | Self::RotateKey
+            | Self::RetireKey
+            | Self::ReadKey
+            | Self::ListKeys
+            | Self::ReadTenant => Place::Management,
+        }
+    }
+
+    /// The family of keys it uses; `None` where any family (or no key) will do.
+    pub const fn family(self) -> Option<Family> {
+        match self {
+            Self::Encrypt
+            | Self::Decrypt
+            | Self::Encapsulate
+            | Self::Decapsulate
+            | Self::Wrap
+            | Self::Unwrap => Some(Family::Kem),
+            Self::Sign | Self::Verify => Some(Family::Signature),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lists_each_variant_in_order() {
+        for (index, (operation, name)) in OPERATIONS.iter().enumerate() {
+            assert_eq!(*operation as usize, index);
+            assert_eq!(operation.name(), *name);
+            assert_eq!(Operation::from_name(name), Ok(*operation));
+        }
+    }
+}

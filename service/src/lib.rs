@@ -1,0 +1,1 @@
+//! What every Chancel daemon does alike at start: configuration, secret files, log
