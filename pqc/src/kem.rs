@@ -8,6 +8,13 @@ use zeroize::Zeroize;
 
 /// The 32 bytes both sides of an encapsulation hold (FIPS 203 §3.3), wiped on drop. Neither printable nor
 /// copyable, and on the heap: moving the value moves a pointer and leaves no copy of the bytes behind.
+///
+/// ```compile_fail,E0277
+/// fn show(secret: &chancel_pqc::SharedSecret) -> String { format!("{secret:?}") }
+/// ```
+/// ```compile_fail,E0599
+/// fn copy(secret: chancel_pqc::SharedSecret) -> [chancel_pqc::SharedSecret; 2] { [secret.clone(), secret] }
+/// ```
 pub struct SharedSecret(Box<[u8; SHARED_SECRET_LEN]>);
 
 /// The bytes are not [`SHARED_SECRET_LEN`] long.
@@ -69,9 +76,11 @@ pub fn encapsulate(
     };
     // AWS-LC compares the length here and the coefficients when it encapsulates; its generator aborts the
     // process rather than fail, so a failed encapsulation is a refused key.
-    let key = EncapsulationKey::new(parameters, public_key).map_err(|_| EncapsulateError::PublicKeyRejected)?;
-    let (ciphertext, secret) = key.encapsulate().map_err(|_| EncapsulateError::PublicKeyRejected)?;
-    let secret =
-        SharedSecret::try_from(secret.as_ref()).map_err(|_| EncapsulateError::PublicKeyRejected)?;
+    let key =
+        EncapsulationKey::new(parameters, public_key).map_err(|_| EncapsulateError::PublicKeyRejected)?;
+    let (ciphertext, secret) = key
+        .encapsulate()
+        .map_err(|_| EncapsulateError::PublicKeyRejected)?;
+    let secret = SharedSecret::try_from(secret.as_ref()).map_err(|_| EncapsulateError::PublicKeyRejected)?;
     Ok((ciphertext.as_ref().to_vec(), secret))
 }

@@ -41,6 +41,10 @@ pub fn verify(
         Algorithm::MlDsa65 => &signature::ML_DSA_65,
         Algorithm::MlKem768 => return Err(VerifyError::NotASignatureAlgorithm),
     };
+    // AWS-LC would also take the X.509 encoding of a key; here a key has one encoding.
+    if public_key.len() != algorithm.spec().public_key_len {
+        return Err(VerifyError::PublicKeyRejected);
+    }
     let key = ParsedPublicKey::new(parameters, public_key).map_err(|_| VerifyError::PublicKeyRejected)?;
     if signature.len() != algorithm.spec().output_len {
         return Ok(Verdict::Invalid);

@@ -1,1 +1,9 @@
-//! What every Chancel daemon does alike at start: configuration, secret files, log
+//! What every Chancel daemon does alike at start: read its configuration, read its secrets, open its log.
+//!
+//! All of it happens before the sandbox closes. Each function either gives what was asked for or an error that names the
+//! file; there is no "warn and go on". No error and no log line quotes a value that was read.
+
+pub mod account;
+pub mod config;
+pub mod log;
+pub mod secret_file;

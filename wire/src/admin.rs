@@ -15,8 +15,11 @@ pub enum AdminRequest {
         /// Its plan.
         plan: Plan,
     },
-    /// All tenants.
-    ListTenants,
+    /// One page of the tenants, in the order of their ids.
+    ListTenants {
+        /// Where the page starts: after this tenant; `None` for the first page.
+        after: Option<TenantId>,
+    },
     /// Suspend a tenant, or lift its suspension.
     SetTenantStatus {
         /// Which.
@@ -35,8 +38,13 @@ pub enum AdminRequest {
         /// When it stops working, Unix milliseconds; `None` for never.
         expires_at_ms: Option<i64>,
     },
-    /// All API keys of a tenant.
-    ListApiKeys(TenantId),
+    /// One page of a tenant's API keys, in the order of their ids.
+    ListApiKeys {
+        /// Whose.
+        tenant: TenantId,
+        /// Where the page starts: after this API key; `None` for the first page.
+        after: Option<ApiKeyId>,
+    },
     /// Replace an API key's secret; the old one is dead on the next request.
     RotateApiKey(TenantId, ApiKeyId),
     /// Revoke an API key for good.
@@ -50,14 +58,24 @@ pub enum AdminRequest {
 pub enum AdminReply {
     /// The tenant made or changed.
     Tenant(TenantRecord),
-    /// All tenants.
-    Tenants(Vec<TenantRecord>),
+    /// A page of tenants.
+    Tenants {
+        /// At most [`crate::limits::ADMIN_PAGE`] of them.
+        tenants: Vec<TenantRecord>,
+        /// Whether more follow the last of them.
+        more: bool,
+    },
     /// A new or rotated API key, with its secret for this one time.
     ApiKey(ApiKeyRecord, NewApiKey),
     /// The revoked API key.
     Revoked(ApiKeyRecord),
-    /// All API keys of a tenant.
-    ApiKeys(Vec<ApiKeyRecord>),
+    /// A page of a tenant's API keys.
+    ApiKeys {
+        /// At most [`crate::limits::ADMIN_PAGE`] of them.
+        api_keys: Vec<ApiKeyRecord>,
+        /// Whether more follow the last of them.
+        more: bool,
+    },
     /// How the daemons are.
     Status(Status),
     /// It could not be done.

@@ -19,7 +19,12 @@ pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 }
 
 /// Encodes a message behind bytes that are already in a buffer (a frame's header, usually).
-pub fn encode_after<T: Serialize>(buffer: Vec<u8>, message: &T) -> Vec<u8> {
+///
+/// The buffer grows once, to its final size: growing step by step would leave copies of what the message
+/// carries in freed memory, where nobody wipes them.
+pub fn encode_after<T: Serialize>(mut buffer: Vec<u8>, message: &T) -> Vec<u8> {
+    let size = postcard::experimental::serialized_size(message);
+    buffer.reserve_exact(size.expect("plain values have a size"));
     // NOTE(expect): a Vec takes any length, and every message type here is a plain value whose
     // Serialize cannot fail (no maps, no sequences of unknown length).
     postcard::to_extend(message, buffer).expect("plain values encode into a Vec")

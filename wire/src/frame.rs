@@ -44,6 +44,14 @@ pub fn seal_ping(correlation: u64) -> [u8; HEADER_LEN] {
     header(AFTER_LENGTH as u32, correlation, 0)
 }
 
+/// Makes a sealed frame the answer to another request: servers encode an answer before its number is at hand.
+///
+/// # Panics
+/// When `frame` is shorter than a header.
+pub fn readdress(frame: &mut [u8], correlation: u64) {
+    frame[4..12].copy_from_slice(&correlation.to_be_bytes());
+}
+
 fn header(length: u32, correlation: u64, budget_ms: u32) -> [u8; HEADER_LEN] {
     let mut bytes = [0; HEADER_LEN];
     bytes[..4].copy_from_slice(&length.to_be_bytes());
@@ -195,6 +203,13 @@ mod tests {
             );
             assert!(!buffer.is_mid_frame());
         }
+    }
+
+    #[test]
+    fn a_readdressed_frame_is_the_one_sealed_with_that_number() {
+        let mut frame = seal(0, 7, &"answer");
+        readdress(&mut frame, u64::MAX - 1);
+        assert_eq!(frame, seal(u64::MAX - 1, 7, &"answer"));
     }
 
     #[test]

@@ -44,5 +44,8 @@ pub const PERMIT_KEY_RENEWAL: Duration = Duration::from_secs(240);
 /// Rows of one page of keyd's inventory.
 pub const INVENTORY_PAGE: usize = 256;
 
+/// Rows of one page of an operators' list: with the longest names and scopes, a page still fits in a frame.
+pub const ADMIN_PAGE: usize = 64;
+
 /// API key text as a caller may send it, bytes.
 pub const MAX_API_KEY: usize = 128;

@@ -1,0 +1,160 @@
+//! One authenticated connection: a thread reads frames, workers answer them in whatever order they finish.
+
+use crate::dispatch::Keyd;
+use crate::listen::AuthenticatedPeer;
+use chancel_wire::frame::{self, FrameBuffer};
+use chancel_wire::keyd::{KeydError, KeydReply};
+use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A peer that does not take its answers within this time is disconnected.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The peer closed it.
+    #[error("closed by the peer")]
+    ByPeer,
+    /// A frame declared a length that no frame may have.
+    #[error("a frame was out of bounds")]
+    FrameOutOfBounds,
+    /// A frame began and did not end in time.
+    #[error("a frame did not end in time")]
+    HalfFrame,
+}
+
+impl Ended {
+    /// What the peer did wrong, by its name in metrics; `None` when nothing.
+    pub const fn as_fault(self) -> Option<&'static str> {
+        match self {
+            Self::ByPeer => None,
+            Self::FrameOutOfBounds => Some("frame-out-of-bounds"),
+            Self::HalfFrame => Some("half-frame"),
+        }
+    }
+}
+
+/// The answering side of a connection, shared by its reader and the workers.
+struct Answers {
+    stream: Mutex<UnixStream>,
+    in_flight: AtomicUsize,
+}
+
+impl Answers {
+    fn send(&self, correlation: u64, reply: &KeydReply<'_>) {
+        let mut bytes = frame::seal(correlation, 0, reply);
+        self.write(&bytes);
+        bytes.zeroize();
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        // A poisoned lock means a half-written answer at worst, and the write below then fails or closes.
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if stream.write_all(bytes).is_err() {
+            // The peer would see half an answer: better none at all.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Serves a connection until it ends.
+pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) -> Ended {
+    let Ok(writer) = stream.try_clone() else { return Ended::ByPeer };
+    if writer.set_write_timeout(Some(WRITE_TIMEOUT)).is_err() {
+        return Ended::ByPeer;
+    }
+    let answers = Arc::new(Answers { stream: Mutex::new(writer), in_flight: AtomicUsize::new(0) });
+    let mut buffer = FrameBuffer::new();
+    let mut timer = FrameTimer::default();
+    let ended = loop {
+        loop {
+            match buffer.next_frame() {
+                Ok(Some(frame)) if frame.body.is_empty() => answers.write(&frame::seal_ping(frame.correlation)),
+                Ok(Some(frame)) => {
+                    accept(keyd, peer, &answers, frame.correlation, frame.budget_ms, frame.body);
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    let _ = stream.shutdown(Shutdown::Both);
+                    return Ended::FrameOutOfBounds;
+                }
+            }
+        }
+        if !timer.arm(&stream, buffer.is_mid_frame()) {
+            break Ended::HalfFrame;
+        }
+        match stream.read(buffer.spare()) {
+            Ok(0) => break Ended::ByPeer,
+            Ok(count) => buffer.filled(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break Ended::HalfFrame,
+            Err(_) => break Ended::ByPeer,
+        }
+    };
+    let _ = stream.shutdown(Shutdown::Both);
+    ended
+}
+
+/// Queues one request for a worker, or refuses it at once.
+fn accept(
+    keyd: &Arc<Keyd>,
+    peer: AuthenticatedPeer,
+    answers: &Arc<Answers>,
+    correlation: u64,
+    budget_ms: u32,
+    body: &[u8],
+) {
+    let refuse = |error| {
+        keyd.metrics().refused(error);
+        answers.send(correlation, &KeydReply::Refused(error));
+    };
+    if answers.in_flight.fetch_add(1, Ordering::Relaxed) >= MAX_IN_FLIGHT {
+        answers.in_flight.fetch_sub(1, Ordering::Relaxed);
+        return refuse(KeydError::Overloaded);
+    }
+    let received = Instant::now();
+    let budget = Duration::from_millis(u64::from(budget_ms));
+    let body = Zeroizing::new(body.to_vec());
+    let (worker_keyd, worker_answers) = (Arc::clone(keyd), Arc::clone(answers));
+    let submitted = keyd.pool().submit(Box::new(move || {
+        let (keyd, answers) = (worker_keyd, worker_answers);
+        if received.elapsed() > budget {
+            keyd.metrics().refused(KeydError::DeadlinePassed);
+            answers.send(correlation, &KeydReply::Refused(KeydError::DeadlinePassed));
+        } else {
+            keyd.answer(peer, &body, &|reply| answers.send(correlation, reply));
+        }
+        answers.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }));
+    if submitted.is_err() {
+        answers.in_flight.fetch_sub(1, Ordering::Relaxed);
+        refuse(KeydError::Overloaded);
+    }
+}
+
+/// Bounds the time from a frame's first byte to its last. Between frames a connection may rest for ever.
+#[derive(Default)]
+struct FrameTimer {
+    until: Option<Instant>,
+}
+
+impl FrameTimer {
+    /// Sets the next read's time-out; `false` when the frame's time is up.
+    fn arm(&mut self, stream: &UnixStream, mid_frame: bool) -> bool {
+        if !mid_frame {
+            let was_timed = self.until.take().is_some();
+            return !was_timed || stream.set_read_timeout(None).is_ok();
+        }
+        let now = Instant::now();
+        let until = *self.until.get_or_insert(now + FRAME_TIMEOUT);
+        let left = until.saturating_duration_since(now);
+        !left.is_zero() && stream.set_read_timeout(Some(left)).is_ok()
+    }
+}

@@ -1,0 +1,193 @@
+//! The key directory: where the file of a key is, and how a file comes and goes so that a power cut at any
+//! instant leaves it whole or absent.
+//!
+//! `KEY_DIRECTORY/<tenant>/<algorithm>.<version>.<handle>.key`. Written as a temporary file, fsync, rename,
+//! fsync of the directory. Names are made from domain types, never from text that somebody sent.
+
+use crate::keyfile::{MAX_LEN, WrappedKey};
+use aws_lc_rs::rand;
+use chancel_domain::{Algorithm, KeyVersion, TenantId};
+use chancel_wire::keyd::KeyIdentity;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A key directory that exists and belongs to this process alone.
+#[derive(Debug)]
+pub struct KeyDirectory {
+    root: PathBuf,
+}
+
+/// Why a key directory is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyDirectoryError {
+    /// It cannot be made or read.
+    #[error("key directory {0}: {1}")]
+    Io(PathBuf, io::Error),
+    /// Somebody else could read or change it.
+    #[error("key directory {0} must belong to this account and grant nothing to group and others")]
+    NotPrivate(PathBuf),
+}
+
+impl KeyDirectory {
+    /// Opens the directory, making it where it is missing, and removes what interrupted writes left.
+    ///
+    /// # Errors
+    /// [`KeyDirectoryError`]; a directory that others can reach is refused, not repaired.
+    pub fn open(root: &Path) -> Result<Self, KeyDirectoryError> {
+        let io = |error| KeyDirectoryError::Io(root.to_owned(), error);
+        match DirBuilder::new().mode(0o700).create(root) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(error)),
+        }
+        let meta = fs::metadata(root).map_err(io)?;
+        if !meta.is_dir() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
+            return Err(KeyDirectoryError::NotPrivate(root.to_owned()));
+        }
+        let directory = Self { root: root.to_owned() };
+        directory.remove_leftovers().map_err(io)?;
+        Ok(directory)
+    }
+
+    /// Where the directory is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Stores the file of a new key; when this returns, it is on disk.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is one, and whatever the file system says.
+    pub fn store(&self, key: &KeyIdentity, file: &WrappedKey) -> io::Result<()> {
+        let directory = self.tenant_directory(key.tenant);
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => File::open(&self.root)?.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let path = self.path(key);
+        if path.try_exists()? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let temporary = directory.join(format!("{}.{TEMPORARY}", key.handle));
+        let written = write_new(&temporary, file.as_bytes())
+            .and_then(|()| fs::rename(&temporary, &path))
+            .and_then(|()| File::open(&directory)?.sync_all());
+        if written.is_err() {
+            // Best effort: a leftover is removed at the next start, too.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// Reads the file of a key.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, `FileTooLarge` when it cannot be a key file, and whatever the file
+    /// system says.
+    pub fn read(&self, key: &KeyIdentity) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN + 1));
+        let limit = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
+        File::open(self.path(key))?.take(limit).read_to_end(&mut bytes)?;
+        if bytes.len() > MAX_LEN {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    }
+
+    /// Overwrites the file of a key with random bytes, then removes it; no file is no error.
+    ///
+    /// # Errors
+    /// Whatever the file system says; the file may then still be there.
+    pub fn destroy(&self, key: &KeyIdentity) -> io::Result<()> {
+        let path = self.path(key);
+        let file = match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_LEN).min(MAX_LEN);
+        let mut noise = vec![0; length];
+        rand::fill(&mut noise).map_err(|_| io::ErrorKind::Other)?;
+        file.write_all_at(&noise, 0)?;
+        file.sync_all()?;
+        fs::remove_file(&path)?;
+        File::open(self.tenant_directory(key.tenant))?.sync_all()
+    }
+
+    /// All keys that have a file, by name, in the order of [`KeyIdentity`]; names of another form are passed
+    /// over.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn list(&self) -> io::Result<Vec<KeyIdentity>> {
+        let mut keys = Vec::new();
+        for (tenant, directory) in self.tenants()? {
+            for entry in fs::read_dir(directory)? {
+                keys.extend(entry?.file_name().to_str().and_then(|name| parse_name(tenant, name)));
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    fn tenants(&self) -> io::Result<Vec<(TenantId, PathBuf)>> {
+        let mut tenants = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if let Some(tenant) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                tenants.push((tenant, entry.path()));
+            }
+        }
+        Ok(tenants)
+    }
+
+    fn remove_leftovers(&self) -> io::Result<()> {
+        for (_, directory) in self.tenants()? {
+            for entry in fs::read_dir(directory)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == TEMPORARY) {
+                    fs::remove_file(path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tenant_directory(&self, tenant: TenantId) -> PathBuf {
+        self.root.join(tenant.to_string())
+    }
+
+    fn path(&self, key: &KeyIdentity) -> PathBuf {
+        let name = format!("{}.{}.{}.{KEY}", key.algorithm, key.version, key.handle);
+        self.tenant_directory(key.tenant).join(name)
+    }
+}
+
+const KEY: &str = "key";
+const TEMPORARY: &str = "tmp";
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn parse_name(tenant: TenantId, name: &str) -> Option<KeyIdentity> {
+    let mut parts = name.split('.');
+    let (algorithm, version, handle) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next()? != KEY || parts.next().is_some() {
+        return None;
+    }
+    let key = KeyIdentity {
+        tenant,
+        algorithm: Algorithm::from_name(algorithm).ok()?,
+        version: KeyVersion::new(version.parse().ok()?)?,
+        handle: handle.parse().ok()?,
+    };
+    // One file, one name: `01` or an alias would give two names to one identity.
+    (format!("{}.{}.{}.{KEY}", key.algorithm, key.version, key.handle) == name).then_some(key)
+}

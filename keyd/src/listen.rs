@@ -1,0 +1,106 @@
+//! Accepting connections: what the kernel says of the peer first, then its hello; only both together make an
+//! [`AuthenticatedPeer`], and no request is read without one.
+//!
+//! The transport now is [`unix`]; networked transports become modules beside it and features of the build.
+
+pub mod unix;
+
+use crate::config::Peer;
+use chancel_service::secret_file::{self, SecretFileError};
+use chancel_wire::hello::{Hello, HelloError, Role, ServiceToken};
+
+/// A process that may connect, as configured.
+#[derive(Debug)]
+pub struct Expected {
+    role: Role,
+    uid: u32,
+    token: ServiceToken,
+}
+
+impl Expected {
+    /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] when the token file is refused.
+    pub fn load(role: Role, peer: &Peer) -> Result<Self, SecretFileError> {
+        let token = secret_file::read_exact_32(&peer.token_file)?;
+        Ok(Self { role, uid: peer.account.uid(), token: ServiceToken::from_bytes(*token) })
+    }
+}
+
+/// All processes that may connect.
+#[derive(Debug)]
+pub struct Admission(Vec<Expected>);
+
+/// Why a connection was refused. The peer is told nothing: the connection closes.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No expected process runs under that account.
+    #[error("no process of this account may connect")]
+    WrongAccount,
+    /// That account holds its share of connections already.
+    #[error("this account has too many connections")]
+    TooManyConnections,
+    /// No hello, or half of one, in time.
+    #[error("no hello in time")]
+    NoHello,
+    /// The first bytes were no hello of this version.
+    #[error("{0}")]
+    BadHello(#[from] HelloError),
+    /// The role and the account do not belong together, or the token is not that role's.
+    #[error("role and service token do not match the account")]
+    WrongToken,
+}
+
+impl Refusal {
+    /// Its name in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::WrongAccount => "wrong-account",
+            Self::TooManyConnections => "too-many-connections",
+            Self::NoHello => "no-hello",
+            Self::BadHello(_) => "bad-hello",
+            Self::WrongToken => "wrong-token",
+        }
+    }
+}
+
+/// A peer whose account the kernel vouched for and whose token matched.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthenticatedPeer {
+    role: Role,
+    pid: i32,
+}
+
+impl AuthenticatedPeer {
+    /// Which process it is.
+    pub const fn role(self) -> Role {
+        self.role
+    }
+
+    /// Its process id, for the log.
+    pub const fn pid(self) -> i32 {
+        self.pid
+    }
+}
+
+impl Admission {
+    /// Admits these and no others.
+    pub const fn new(expected: Vec<Expected>) -> Self {
+        Self(expected)
+    }
+
+    /// Whether a process of this account may connect at all; asked before a byte is read.
+    fn admits_account(&self, uid: u32) -> bool {
+        self.0.iter().any(|expected| expected.uid == uid)
+    }
+
+    /// The one place where a peer becomes authenticated.
+    fn admit(&self, uid: u32, pid: i32, hello: &Hello) -> Result<AuthenticatedPeer, Refusal> {
+        let admitted = self
+            .0
+            .iter()
+            .any(|expected| expected.role == hello.role && expected.uid == uid && expected.token.matches(hello));
+        if admitted { Ok(AuthenticatedPeer { role: hello.role, pid }) } else { Err(Refusal::WrongToken) }
+    }
+}

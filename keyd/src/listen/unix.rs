@@ -1,0 +1,175 @@
+//! The Unix socket: binding it, and the threads that each accept a connection, serve it, and accept the next.
+//!
+//! All threads exist before the sandbox is sealed, so the number of connections is bounded by construction
+//! and the filter allows no new threads.
+
+use super::{Admission, AuthenticatedPeer, Refusal};
+use crate::connection;
+use crate::dispatch::Keyd;
+use chancel_sandbox::{Sandboxed, peer_credentials};
+use chancel_wire::hello::{HELLO_LEN, Hello, welcome};
+use chancel_wire::limits::HELLO_TIMEOUT;
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Connections that are served at once, and the threads that serve them.
+pub const CONNECTIONS: usize = 16;
+/// Connections of one account, so that the gateway's cannot crowd policyd's out.
+const CONNECTIONS_PER_ACCOUNT: usize = CONNECTIONS / 2;
+
+/// Binds the socket. A stale socket file is replaced, one that somebody answers on is not.
+///
+/// # Errors
+/// `AddrInUse` when another process listens there or the path is no socket; what the file system says.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.file_type().is_socket() => {
+            if UnixStream::connect(path).is_ok() {
+                return Err(ErrorKind::AddrInUse.into());
+            }
+            fs::remove_file(path)?;
+        }
+        Ok(_) => return Err(ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    // Who may talk is decided by the peer's kernel credentials and token, for everyone who can reach it.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// Starts the threads that accept and serve; each reports at `running` and then waits for the sandbox.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub fn start(
+    listener: UnixListener,
+    admission: Admission,
+    keyd: &Arc<Keyd>,
+    running: &Arc<Barrier>,
+) -> io::Result<()> {
+    let shared = Arc::new(Acceptor { listener, admission, open: Mutex::default() });
+    for number in 0..CONNECTIONS {
+        let shared = Arc::clone(&shared);
+        let keyd = Arc::clone(keyd);
+        let running = Arc::clone(running);
+        thread::Builder::new().name(format!("peer-{number}")).spawn(move || {
+            running.wait();
+            shared.run(&keyd, keyd.sandboxed());
+        })?;
+    }
+    Ok(())
+}
+
+struct Acceptor {
+    listener: UnixListener,
+    admission: Admission,
+    /// Open connections of each account.
+    open: Mutex<HashMap<u32, usize>>,
+}
+
+impl Acceptor {
+    fn run(&self, keyd: &Arc<Keyd>, _sandboxed: &Sandboxed) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.serve(stream, keyd),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::error!(%error, "accept failed");
+                    // Out of descriptors, most likely: wait for one to come back instead of spinning.
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: UnixStream, keyd: &Arc<Keyd>) {
+        let Ok(kernel) = peer_credentials(&stream) else { return };
+        let refuse = |refusal: &Refusal| {
+            keyd.metrics().connection_refused(refusal.name());
+            tracing::warn!(uid = kernel.uid, pid = kernel.pid, %refusal, "connection refused");
+        };
+        if !self.admission.admits_account(kernel.uid) {
+            return refuse(&Refusal::WrongAccount);
+        }
+        let Some(_share) = Share::take(&self.open, kernel.uid) else {
+            return refuse(&Refusal::TooManyConnections);
+        };
+        match authenticate(&self.admission, &stream, kernel.uid, kernel.pid) {
+            Ok(peer) => {
+                tracing::info!(peer = peer.role().name(), pid = peer.pid(), "connected");
+                let ended = connection::serve(stream, peer, keyd);
+                if let Some(reason) = ended.as_fault() {
+                    keyd.metrics().connection_refused(reason);
+                }
+                tracing::info!(peer = peer.role().name(), pid = peer.pid(), %ended, "disconnected");
+            }
+            Err(refusal) => refuse(&refusal),
+        }
+    }
+}
+
+fn authenticate(
+    admission: &Admission,
+    mut stream: &UnixStream,
+    uid: u32,
+    pid: i32,
+) -> Result<AuthenticatedPeer, Refusal> {
+    let hello = read_hello(stream)?;
+    let peer = admission.admit(uid, pid, &Hello::parse(&hello)?)?;
+    stream.write_all(&welcome()).map_err(|_| Refusal::NoHello)?;
+    Ok(peer)
+}
+
+/// Reads the hello within [`HELLO_TIMEOUT`] in all, however slowly its bytes come.
+fn read_hello(mut stream: &UnixStream) -> Result<[u8; HELLO_LEN], Refusal> {
+    let until = Instant::now() + HELLO_TIMEOUT;
+    let mut bytes = [0; HELLO_LEN];
+    let mut rest = bytes.as_mut_slice();
+    while !rest.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+            return Err(Refusal::NoHello);
+        }
+        match stream.read(rest) {
+            Ok(count) if count > 0 => rest = rest.get_mut(count..).ok_or(Refusal::NoHello)?,
+            _ => return Err(Refusal::NoHello),
+        }
+    }
+    Ok(bytes)
+}
+
+/// One account's claim to one of its connections; given back when dropped.
+struct Share<'a> {
+    open: &'a Mutex<HashMap<u32, usize>>,
+    uid: u32,
+}
+
+impl<'a> Share<'a> {
+    fn take(open: &'a Mutex<HashMap<u32, usize>>, uid: u32) -> Option<Self> {
+        let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(uid).or_default();
+        if *count >= CONNECTIONS_PER_ACCOUNT {
+            return None;
+        }
+        *count += 1;
+        Some(Self { open, uid })
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.uid) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a permit becomes believable, and the only place. [`PermitBook::verify`] is the one constructor of
+//! [`VerifiedUse`], and no operation on a private key can be called without one.
+//!
+//! Carries the design's claim: code running in the gateway cannot use a key.
+
+mod replay;
+
+use aws_lc_rs::rand;
+use chancel_domain::RequestId;
+use chancel_wire::keyd::{KeyIdentity, KeydError, PermitKeyGrant, UseInput};
+use chancel_wire::limits::{PERMIT_KEY_LIFETIME, PERMIT_LIFETIME};
+use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, SignedPermit};
+use replay::ReplayWindow;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Permit keys kept at once: the present one and those whose last permits may still be on their way.
+const EPOCHS_KEPT: usize = 4;
+
+/// A private-key operation that policyd permitted: the key to use and the input to use it on, checked against
+/// each other. Exists only through [`PermitBook::verify`].
+pub struct VerifiedUse<'a> {
+    key: KeyIdentity,
+    request: RequestId,
+    input: UseInput<'a>,
+}
+
+impl<'a> VerifiedUse<'a> {
+    /// The key, all of it from the permit.
+    pub const fn key(&self) -> &KeyIdentity {
+        &self.key
+    }
+
+    /// The HTTP request this belongs to.
+    pub const fn request(&self) -> RequestId {
+        self.request
+    }
+
+    /// The input, all of it under the permit's digest.
+    pub const fn input(&self) -> &UseInput<'a> {
+        &self.input
+    }
+}
+
+/// The permit keys in force, and which permits were used under each.
+pub struct PermitBook {
+    started: Instant,
+    epochs: Mutex<Epochs>,
+}
+
+#[derive(Default)]
+struct Epochs {
+    last: u32,
+    kept: VecDeque<Epoch>,
+}
+
+struct Epoch {
+    number: u32,
+    key: PermitKey,
+    made: Instant,
+    used: ReplayWindow,
+}
+
+impl PermitBook {
+    /// A book with no permit keys: nothing is permitted yet. keyd's clock starts at 0 here.
+    pub fn new() -> Self {
+        Self { started: Instant::now(), epochs: Mutex::default() }
+    }
+
+    /// Makes a permit key for policyd. The oldest of too many is forgotten, and with it its permits.
+    ///
+    /// # Errors
+    /// `SelfCheckFailed` when no randomness was to be had.
+    pub fn renew(&self) -> Result<PermitKeyGrant, KeydError> {
+        let mut bytes = [0; 32];
+        rand::fill(&mut bytes).map_err(|_| KeydError::SelfCheckFailed)?;
+        let key = PermitKey::from_bytes(bytes);
+        let mut epochs = self.epochs();
+        let number = epochs.last.checked_add(1).ok_or(KeydError::Overloaded)?;
+        epochs.last = number;
+        while epochs.kept.len() >= EPOCHS_KEPT {
+            epochs.kept.pop_front();
+        }
+        epochs.kept.push_back(Epoch {
+            number,
+            key: key.clone(),
+            made: Instant::now(),
+            used: ReplayWindow::new(),
+        });
+        Ok(PermitKeyGrant { epoch: number, key, now_ms: self.now_ms() })
+    }
+
+    /// Believes a permit, once: authentic, in time, for this operation and this input, and not used before.
+    ///
+    /// # Errors
+    /// The first of `PermitForged`, `PermitExpired`, `PermitForOtherPayload`, `PermitForOtherOperation` and
+    /// `PermitReplayed` that holds, or `Malformed` for an input that is none. Only a permit that passes all
+    /// checks is spent.
+    pub fn verify<'a>(&self, permit: &SignedPermit, input: &'a [u8]) -> Result<VerifiedUse<'a>, KeydError> {
+        // Claims say only which key to try; not one of them is acted on before the MAC is checked.
+        let claims = permit.unverified_claims().map_err(|_| KeydError::PermitForged)?;
+        self.check_authentic(&claims, permit)?;
+        self.check_in_time(&claims)?;
+        if PayloadDigest::of(input) != claims.payload {
+            return Err(KeydError::PermitForOtherPayload);
+        }
+        let input: UseInput<'a> = chancel_wire::decode(input).map_err(|_| KeydError::Malformed)?;
+        if input.operation() != claims.operation || claims.operation.family() != Some(claims.algorithm.family())
+        {
+            return Err(KeydError::PermitForOtherOperation);
+        }
+        self.spend(&claims)?;
+        let key = KeyIdentity {
+            tenant: claims.tenant,
+            algorithm: claims.algorithm,
+            version: claims.key_version,
+            handle: claims.key,
+        };
+        Ok(VerifiedUse { key, request: claims.request, input })
+    }
+
+    fn check_authentic(&self, claims: &PermitClaims, permit: &SignedPermit) -> Result<(), KeydError> {
+        let key = {
+            let epochs = self.epochs();
+            let epoch = epochs.kept.iter().find(|epoch| epoch.number == claims.epoch);
+            epoch
+                .filter(|epoch| epoch.made.elapsed() < PERMIT_KEY_LIFETIME)
+                .map(|epoch| epoch.key.clone())
+                .ok_or(KeydError::PermitForged)?
+        };
+        if key.is_signature_of(permit) { Ok(()) } else { Err(KeydError::PermitForged) }
+    }
+
+    /// A permit that lives longer than any permit may is refused like one that has outlived itself.
+    fn check_in_time(&self, claims: &PermitClaims) -> Result<(), KeydError> {
+        let now = self.now_ms();
+        let latest = now.saturating_add(millis(PERMIT_LIFETIME));
+        if (now..=latest).contains(&claims.expires_at_ms) { Ok(()) } else { Err(KeydError::PermitExpired) }
+    }
+
+    fn spend(&self, claims: &PermitClaims) -> Result<(), KeydError> {
+        let mut epochs = self.epochs();
+        let epoch = epochs.kept.iter_mut().find(|epoch| epoch.number == claims.epoch);
+        let spent = epoch.ok_or(KeydError::PermitForged)?.used.spend(claims.serial);
+        if spent { Ok(()) } else { Err(KeydError::PermitReplayed) }
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    fn epochs(&self) -> MutexGuard<'_, Epochs> {
+        // No change to the book can be seen half done: each is one push, pop or bit.
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for PermitBook {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

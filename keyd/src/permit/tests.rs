@@ -1,0 +1,104 @@
+//! Each way a permit can be wrong, and that a right one works once.
+
+use super::*;
+use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, TenantId};
+
+fn input(message: &[u8]) -> Vec<u8> {
+    chancel_wire::encode(&UseInput::Sign { message })
+}
+
+fn claims(grant: &PermitKeyGrant, serial: u64, input: &[u8]) -> PermitClaims {
+    PermitClaims {
+        epoch: grant.epoch,
+        serial,
+        expires_at_ms: grant.now_ms + 1_000,
+        tenant: TenantId::from_bytes([1; 16]),
+        api_key: ApiKeyId::from_bytes([2; 16]),
+        api_key_version: 1,
+        request: RequestId::from_bytes([3; 16]),
+        operation: Operation::Sign,
+        algorithm: Algorithm::MlDsa65,
+        key_version: KeyVersion::FIRST,
+        key: KeyHandle::from_bytes([4; 16]),
+        payload: PayloadDigest::of(input),
+    }
+}
+
+#[track_caller]
+fn refused(book: &PermitBook, permit: &SignedPermit, input: &[u8]) -> KeydError {
+    match book.verify(permit, input) {
+        Ok(_) => panic!("the permit was believed"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_right_permit_works_once_and_names_the_key() {
+    let book = PermitBook::new();
+    let grant = book.renew().unwrap();
+    let input = input(b"m");
+    let claims = claims(&grant, 1, &input);
+    let permit = grant.key.sign(&claims);
+    let verified = book.verify(&permit, &input).ok().unwrap();
+    assert_eq!(verified.key().tenant, claims.tenant);
+    assert_eq!(verified.key().handle, claims.key);
+    assert_eq!(refused(&book, &permit, &input), KeydError::PermitReplayed);
+}
+
+#[test]
+fn another_payload_or_operation_is_refused_and_does_not_spend_the_permit() {
+    let book = PermitBook::new();
+    let grant = book.renew().unwrap();
+    let ours = input(b"m");
+    let permit = grant.key.sign(&claims(&grant, 1, &ours));
+    assert_eq!(refused(&book, &permit, &input(b"n")), KeydError::PermitForOtherPayload);
+    let decapsulate = chancel_wire::encode(&UseInput::Decapsulate { kem_ciphertext: b"m" });
+    let crossed = grant.key.sign(&claims(&grant, 2, &decapsulate));
+    assert_eq!(refused(&book, &crossed, &decapsulate), KeydError::PermitForOtherOperation);
+    let wrong_family = PermitClaims { algorithm: Algorithm::MlKem768, ..claims(&grant, 3, &ours) };
+    assert_eq!(
+        refused(&book, &grant.key.sign(&wrong_family), &ours),
+        KeydError::PermitForOtherOperation
+    );
+    assert!(book.verify(&permit, &ours).is_ok());
+}
+
+#[test]
+fn forged_and_foreign_permits_are_refused() {
+    let book = PermitBook::new();
+    let input = input(b"m");
+    let made_up = PermitKey::from_bytes([7; 32]);
+    let grant = book.renew().unwrap();
+    assert_eq!(refused(&book, &made_up.sign(&claims(&grant, 1, &input)), &input), KeydError::PermitForged);
+    let unknown_epoch = PermitClaims { epoch: 99, ..claims(&grant, 1, &input) };
+    assert_eq!(refused(&book, &grant.key.sign(&unknown_epoch), &input), KeydError::PermitForged);
+    let garbage = SignedPermit::from_parts(vec![0xff; 40], [0; 32]);
+    assert_eq!(refused(&book, &garbage, &input), KeydError::PermitForged);
+}
+
+#[test]
+fn expired_permits_and_permits_from_the_far_future_are_refused() {
+    let book = PermitBook::new();
+    let grant = book.renew().unwrap();
+    let input = input(b"m");
+    let future = claims(&grant, 1, &input);
+    let far = PermitClaims { expires_at_ms: grant.now_ms + 3_600_000, ..future.clone() };
+    assert_eq!(refused(&book, &grant.key.sign(&far), &input), KeydError::PermitExpired);
+    std::thread::sleep(Duration::from_millis(3));
+    let past = PermitClaims { expires_at_ms: grant.now_ms, ..future };
+    assert_eq!(refused(&book, &grant.key.sign(&past), &input), KeydError::PermitExpired);
+}
+
+#[test]
+fn only_the_last_few_permit_keys_are_kept() {
+    let book = PermitBook::new();
+    let first = book.renew().unwrap();
+    let input = input(b"m");
+    let early = first.key.sign(&claims(&first, 1, &input));
+    let late = first.key.sign(&claims(&first, 2, &input));
+    assert!(book.verify(&early, &input).is_ok());
+    for _ in 0..EPOCHS_KEPT {
+        book.renew().unwrap();
+    }
+    assert_eq!(refused(&book, &late, &input), KeydError::PermitForged);
+}

@@ -1,0 +1,129 @@
+//! Starting keyd, step by step. A step that fails ends the process: there is no smaller keyd to fall back to.
+
+use crate::config::Config;
+use crate::crypto;
+use crate::dispatch::Keyd;
+use crate::kek::{Kek, KekError};
+use crate::keydir::{KeyDirectory, KeyDirectoryError};
+use crate::keyring::Keyring;
+use crate::listen::{Admission, Expected, unix};
+use crate::pool::Pool;
+use chancel_sandbox::{Access, Confinement, ConfinementError, SecretArena, SecretMemoryError};
+use chancel_service::config::ConfigError;
+use chancel_service::log::LogOpenedBefore;
+use chancel_service::secret_file::SecretFileError;
+use chancel_wire::hello::Role;
+use nix::sys::signal::{SigSet, Signal};
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+/// keyd's seccomp filter, compiled from seccomp/ARCH.json at build time.
+const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
+
+/// Bytes of locked memory for one secret: the largest expanded private key of the registry fits.
+const SECRET_SLOT: usize = 4096;
+
+/// Why keyd did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log could not be opened.
+    #[error(transparent)]
+    Log(#[from] LogOpenedBefore),
+    /// A service token was refused.
+    #[error("service token: {0}")]
+    Token(#[from] SecretFileError),
+    /// There is no key-encryption key.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// The key directory was refused.
+    #[error(transparent)]
+    KeyDirectory(#[from] KeyDirectoryError),
+    /// The socket could not be bound.
+    #[error("socket {0}: {1}")]
+    Socket(PathBuf, io::Error),
+    /// No locked memory was to be had.
+    #[error(transparent)]
+    SecretMemory(#[from] SecretMemoryError),
+    /// The sandbox could not be applied in full.
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
+    /// A thread could not be started.
+    #[error("starting threads: {0}")]
+    Threads(io::Error),
+    /// Signals could not be set up.
+    #[error("signals: {0}")]
+    Signals(nix::Error),
+    /// Running as root is refused: a key daemon has no use for it.
+    #[error("refusing to run as root: give keyd an account of its own")]
+    Root,
+}
+
+/// Runs keyd until it is told to stop.
+///
+/// # Errors
+/// [`StartError`]; once started it ends only by signal.
+pub fn run(config: &Path) -> Result<(), StartError> {
+    // 1. Configuration, log, secrets: everything that is read from outside the key directory.
+    let config: Config = chancel_service::config::load(config)?;
+    chancel_service::log::init("chancel-keyd", config.log)?;
+    if nix::unistd::geteuid().is_root() {
+        return Err(StartError::Root);
+    }
+    let admission = Admission::new(vec![
+        Expected::load(Role::Gateway, &config.gateway)?,
+        Expected::load(Role::Policyd, &config.policyd)?,
+    ]);
+    let arena = SecretArena::new(config.cached_keys.saturating_add(1), SECRET_SLOT)?;
+    let kek = Kek::obtain(&config.kek, &arena)?;
+    let directory = KeyDirectory::open(&config.key_directory)?;
+    crypto::init();
+
+    // 2. The socket.
+    let listener =
+        unix::bind(&config.socket).map_err(|error| StartError::Socket(config.socket.clone(), error))?;
+
+    // 3. Signals are taken by this thread alone; threads made below inherit the mask.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block().map_err(StartError::Signals)?;
+
+    // 4. No core dumps, no ptrace, no capabilities, no files but the key directory. These hold for one thread
+    //    and are inherited by the threads it makes, so they come before the threads.
+    let root = directory.root().to_owned();
+    let confinement = Confinement {
+        filesystem: &[(root.as_path(), Access::ReadWrite)],
+        deny_tcp: true,
+        seccomp: SECCOMP,
+    };
+    let restricted = confinement.restrict_this_thread()?;
+
+    // 5. All threads there will ever be.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = config.workers.unwrap_or(cores).clamp(1, 256);
+    let running = Arc::new(Barrier::new(workers + unix::CONNECTIONS + 1));
+    let pool = Pool::start(workers, &running).map_err(StartError::Threads)?;
+    let keyd = Arc::new(Keyd::new(Keyring::new(kek, directory, arena), pool));
+    unix::start(listener, admission, &keyd, &running).map_err(StartError::Threads)?;
+    running.wait();
+
+    // 6. seccomp on all of them; with its proof, keyd begins to answer.
+    keyd.open(restricted.seal()?);
+    tracing::info!(
+        kek_source = keyd.keyring().kek().source(),
+        secret_memory = keyd.keyring().secret_memory(),
+        socket = %config.socket.display(),
+        "ready"
+    );
+
+    // 7. Until told to stop. What was acknowledged is on disk; what was not, nobody counts on.
+    let signal = signals.wait().map_err(StartError::Signals)?;
+    tracing::info!(%signal, "stopping");
+    Ok(())
+}
