@@ -66,19 +66,33 @@ impl Answers {
 
 /// Serves a connection until it ends.
 pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) -> Ended {
-    let Ok(writer) = stream.try_clone() else { return Ended::ByPeer };
+    let Ok(writer) = stream.try_clone() else {
+        return Ended::ByPeer;
+    };
     if writer.set_write_timeout(Some(WRITE_TIMEOUT)).is_err() {
         return Ended::ByPeer;
     }
-    let answers = Arc::new(Answers { stream: Mutex::new(writer), in_flight: AtomicUsize::new(0) });
+    let answers = Arc::new(Answers {
+        stream: Mutex::new(writer),
+        in_flight: AtomicUsize::new(0),
+    });
     let mut buffer = FrameBuffer::new();
     let mut timer = FrameTimer::default();
     let ended = loop {
         loop {
             match buffer.next_frame() {
-                Ok(Some(frame)) if frame.body.is_empty() => answers.write(&frame::seal_ping(frame.correlation)),
+                Ok(Some(frame)) if frame.body.is_empty() => {
+                    answers.write(&frame::seal_ping(frame.correlation))
+                }
                 Ok(Some(frame)) => {
-                    accept(keyd, peer, &answers, frame.correlation, frame.budget_ms, frame.body);
+                    accept(
+                        keyd,
+                        peer,
+                        &answers,
+                        frame.correlation,
+                        frame.budget_ms,
+                        frame.body,
+                    );
                 }
                 Ok(None) => break,
                 Err(_) => {

@@ -81,7 +81,9 @@ impl Keyd {
             }
             KeydRequest::Generate(key) => {
                 let key = ops::generate(&self.keyring, &key)?;
-                send(&KeydReply::Generated { public_key: key.public() });
+                send(&KeydReply::Generated {
+                    public_key: key.public(),
+                });
             }
             KeydRequest::Destroy(key) => {
                 ops::destroy(&self.keyring, &key)?;
@@ -106,5 +108,9 @@ fn admit<'a>(peer: AuthenticatedPeer, request: KeydRequest<'a>) -> Result<KeydRe
         | KeydRequest::Inventory { .. } => peer.role() == Role::Policyd,
         KeydRequest::Health | KeydRequest::Metrics => true,
     };
-    if allowed { Ok(request) } else { Err(KeydError::NotForThisPeer) }
+    if allowed {
+        Ok(request)
+    } else {
+        Err(KeydError::NotForThisPeer)
+    }
 }

@@ -52,13 +52,14 @@ impl Kek {
     /// [`KekError`] says what is wrong with the source; no other source is tried.
     pub fn obtain(config: &KekConfig, arena: &Arc<SecretArena>) -> Result<Self, KekError> {
         let (bytes, generation, source) = match config {
-            KekConfig::Credential { credential, generation } => {
+            KekConfig::Credential {
+                credential,
+                generation,
+            } => {
                 let path = credential_path(credential)?;
                 (secret_file::read_exact_32(&path)?, *generation, "credential")
             }
-            KekConfig::File { path, generation } => {
-                (secret_file::read_exact_32(path)?, *generation, "file")
-            }
+            KekConfig::File { path, generation } => (secret_file::read_exact_32(path)?, *generation, "file"),
             KekConfig::Environment { generation } => {
                 tracing::warn!(
                     "the key-encryption key comes from the environment, where any process of this account \
@@ -71,8 +72,14 @@ impl Kek {
             return Err(KekError::BadGeneration);
         }
         let mut secret = arena.claim().ok_or(KekError::NoSecretMemory)?;
-        secret.store(bytes.as_slice()).map_err(|_| KekError::NoSecretMemory)?;
-        Ok(Self { secret, generation, source })
+        secret
+            .store(bytes.as_slice())
+            .map_err(|_| KekError::NoSecretMemory)?;
+        Ok(Self {
+            secret,
+            generation,
+            source,
+        })
     }
 
     /// Number of this key; it stands in each file sealed under it.
@@ -89,8 +96,15 @@ impl Kek {
     pub(super) fn file_key(&self, header: &[u8; HEADER_LEN], salt: &[u8; SALT_LEN]) -> Option<LessSafeKey> {
         let prk = Salt::new(HKDF_SHA256, salt).extract(self.secret.expose());
         let info = [LABEL, header.as_slice()];
-        let okm = prk.expand(&info, &AES_256_GCM).ok()?;
-        Some(LessSafeKey::new(UnboundKey::from(okm)))
+        // Through a wiped array: made from the HKDF output directly, the cipher leaves the key on the stack.
+        let mut key = Zeroizing::new([0; KEK_LEN]);
+        prk.expand(&info, &AES_256_GCM)
+            .ok()?
+            .fill(key.as_mut_slice())
+            .ok()?;
+        UnboundKey::new(&AES_256_GCM, key.as_slice())
+            .ok()
+            .map(LessSafeKey::new)
     }
 }
 
@@ -110,7 +124,9 @@ fn from_environment() -> Result<Zeroizing<[u8; KEK_LEN]>, KekError> {
         return Err(KekError::BadVariable);
     }
     for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let mut pair = std::str::from_utf8(pair).map_err(|_| KekError::BadVariable)?.to_owned();
+        let mut pair = std::str::from_utf8(pair)
+            .map_err(|_| KekError::BadVariable)?
+            .to_owned();
         *byte = u8::from_str_radix(&pair, 16).map_err(|_| KekError::BadVariable)?;
         pair.zeroize();
     }

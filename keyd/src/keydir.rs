@@ -47,7 +47,9 @@ impl KeyDirectory {
         if !meta.is_dir() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
             return Err(KeyDirectoryError::NotPrivate(root.to_owned()));
         }
-        let directory = Self { root: root.to_owned() };
+        let directory = Self {
+            root: root.to_owned(),
+        };
         directory.remove_leftovers().map_err(io)?;
         Ok(directory)
     }
@@ -109,7 +111,9 @@ impl KeyDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_LEN).min(MAX_LEN);
+        let length = usize::try_from(file.metadata()?.len())
+            .unwrap_or(MAX_LEN)
+            .min(MAX_LEN);
         let mut noise = vec![0; length];
         rand::fill(&mut noise).map_err(|_| io::ErrorKind::Other)?;
         file.write_all_at(&noise, 0)?;
@@ -127,7 +131,12 @@ impl KeyDirectory {
         let mut keys = Vec::new();
         for (tenant, directory) in self.tenants()? {
             for entry in fs::read_dir(directory)? {
-                keys.extend(entry?.file_name().to_str().and_then(|name| parse_name(tenant, name)));
+                keys.extend(
+                    entry?
+                        .file_name()
+                        .to_str()
+                        .and_then(|name| parse_name(tenant, name)),
+                );
             }
         }
         keys.sort_unstable();
@@ -171,7 +180,11 @@ const KEY: &str = "key";
 const TEMPORARY: &str = "tmp";
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -84,9 +84,15 @@ pub fn open(kek: &Kek, key: &KeyIdentity, file: &[u8]) -> Result<Seed, KeyFileDa
     if file.len() != PREFIX_LEN + seed_len + TAG_LEN {
         return Err(KeyFileDamage::Malformed);
     }
-    let (prefix, body) = file.split_at_checked(PREFIX_LEN).ok_or(KeyFileDamage::Malformed)?;
-    let (found, rest) = prefix.split_first_chunk::<HEADER_LEN>().ok_or(KeyFileDamage::Malformed)?;
-    let (salt, iv) = rest.split_first_chunk::<SALT_LEN>().ok_or(KeyFileDamage::Malformed)?;
+    let (prefix, body) = file
+        .split_at_checked(PREFIX_LEN)
+        .ok_or(KeyFileDamage::Malformed)?;
+    let (found, rest) = prefix
+        .split_first_chunk::<HEADER_LEN>()
+        .ok_or(KeyFileDamage::Malformed)?;
+    let (salt, iv) = rest
+        .split_first_chunk::<SALT_LEN>()
+        .ok_or(KeyFileDamage::Malformed)?;
     let iv: [u8; NONCE_LEN] = iv.try_into().map_err(|_| KeyFileDamage::Malformed)?;
     check_header(found, &header(kek.generation(), key))?;
     let mut body = Zeroizing::new(body.to_vec());

@@ -98,8 +98,8 @@ impl Keyring {
         let key = Arc::new(self.expand(identity, &seed, now)?);
         crypto::pairwise_check(identity.algorithm, key.expose_private(), key.public())
             .map_err(|error| self_check_failed(identity, &error))?;
-        let file = keyfile::seal(&self.kek, identity, &seed)
-            .map_err(|error| self_check_failed(identity, &error))?;
+        let file =
+            keyfile::seal(&self.kek, identity, &seed).map_err(|error| self_check_failed(identity, &error))?;
         self.directory.store(identity, &file).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => KeydError::KeyExists,
             _ => {
@@ -150,9 +150,8 @@ impl Keyring {
             ErrorKind::FileTooLarge => KeydError::KeyFileDamaged(KeyFileDamage::Malformed),
             _ => KeydError::KeyFileDamaged(KeyFileDamage::Unreadable),
         });
-        let seed = file.and_then(|file| {
-            keyfile::open(&self.kek, identity, &file).map_err(KeydError::KeyFileDamaged)
-        });
+        let seed = file
+            .and_then(|file| keyfile::open(&self.kek, identity, &file).map_err(KeydError::KeyFileDamaged));
         if let Err(error @ KeydError::KeyFileDamaged(_)) = &seed {
             tracing::error!(
                 tenant = %identity.tenant, algorithm = %identity.algorithm, version = %identity.version,
@@ -173,7 +172,11 @@ impl Keyring {
                 Ok(length)
             })
             .map_err(|error: CryptoError| self_check_failed(identity, &error))?;
-        Ok(ReadyKey { private, public, last_used: AtomicU64::new(now) })
+        Ok(ReadyKey {
+            private,
+            public,
+            last_used: AtomicU64::new(now),
+        })
     }
 
     /// A free slot of locked memory, at the cost of the least recently used keys where need be. A key that is

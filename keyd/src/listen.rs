@@ -24,7 +24,11 @@ impl Expected {
     /// [`SecretFileError`] when the token file is refused.
     pub fn load(role: Role, peer: &Peer) -> Result<Self, SecretFileError> {
         let token = secret_file::read_exact_32(&peer.token_file)?;
-        Ok(Self { role, uid: peer.account.uid(), token: ServiceToken::from_bytes(*token) })
+        Ok(Self {
+            role,
+            uid: peer.account.uid(),
+            token: ServiceToken::from_bytes(*token),
+        })
     }
 }
 
@@ -97,10 +101,16 @@ impl Admission {
 
     /// The one place where a peer becomes authenticated.
     fn admit(&self, uid: u32, pid: i32, hello: &Hello) -> Result<AuthenticatedPeer, Refusal> {
-        let admitted = self
-            .0
-            .iter()
-            .any(|expected| expected.role == hello.role && expected.uid == uid && expected.token.matches(hello));
-        if admitted { Ok(AuthenticatedPeer { role: hello.role, pid }) } else { Err(Refusal::WrongToken) }
+        let admitted = self.0.iter().any(|expected| {
+            expected.role == hello.role && expected.uid == uid && expected.token.matches(hello)
+        });
+        if admitted {
+            Ok(AuthenticatedPeer {
+                role: hello.role,
+                pid,
+            })
+        } else {
+            Err(Refusal::WrongToken)
+        }
     }
 }

@@ -24,9 +24,7 @@ impl Metrics {
             KeydError::PermitForged => ("chancel_keyd_permits_refused_total", "forged"),
             KeydError::PermitExpired => ("chancel_keyd_permits_refused_total", "expired"),
             KeydError::PermitReplayed => ("chancel_keyd_permits_refused_total", "replayed"),
-            KeydError::PermitForOtherOperation => {
-                ("chancel_keyd_permits_refused_total", "other-operation")
-            }
+            KeydError::PermitForOtherOperation => ("chancel_keyd_permits_refused_total", "other-operation"),
             KeydError::PermitForOtherPayload => ("chancel_keyd_permits_refused_total", "other-payload"),
             KeydError::Malformed => (REQUESTS_REFUSED, "malformed"),
             KeydError::NotForThisPeer => (REQUESTS_REFUSED, "not-for-this-peer"),
@@ -50,7 +48,10 @@ impl Metrics {
 
     /// All counters that are not 0.
     pub fn samples(&self) -> Vec<Sample> {
-        self.series().iter().map(|((name, label, text), value)| Sample::new(name, Some((label, text)), *value)).collect()
+        self.series()
+            .iter()
+            .map(|((name, label, text), value)| Sample::new(name, Some((label, text)), *value))
+            .collect()
     }
 
     fn count(&self, name: &'static str, label: &'static str, value: &'static str) {

@@ -66,7 +66,10 @@ pub fn inventory(keyring: &Keyring, after: Option<KeyIdentity>) -> Result<KeydRe
     let files: Vec<InventoryEntry> = rest
         .iter()
         .take(INVENTORY_PAGE)
-        .map(|key| InventoryEntry { key: *key, damage: keyring.damage_of(key) })
+        .map(|key| InventoryEntry {
+            key: *key,
+            damage: keyring.damage_of(key),
+        })
         .collect();
     let more = rest.len() > files.len();
     Ok(KeydReply::Inventory { files, more })

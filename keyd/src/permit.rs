@@ -65,7 +65,10 @@ struct Epoch {
 impl PermitBook {
     /// A book with no permit keys: nothing is permitted yet. keyd's clock starts at 0 here.
     pub fn new() -> Self {
-        Self { started: Instant::now(), epochs: Mutex::default() }
+        Self {
+            started: Instant::now(),
+            epochs: Mutex::default(),
+        }
     }
 
     /// Makes a permit key for policyd. The oldest of too many is forgotten, and with it its permits.
@@ -88,7 +91,11 @@ impl PermitBook {
             made: Instant::now(),
             used: ReplayWindow::new(),
         });
-        Ok(PermitKeyGrant { epoch: number, key, now_ms: self.now_ms() })
+        Ok(PermitKeyGrant {
+            epoch: number,
+            key,
+            now_ms: self.now_ms(),
+        })
     }
 
     /// Believes a permit, once: authentic, in time, for this operation and this input, and not used before.
@@ -106,7 +113,8 @@ impl PermitBook {
             return Err(KeydError::PermitForOtherPayload);
         }
         let input: UseInput<'a> = chancel_wire::decode(input).map_err(|_| KeydError::Malformed)?;
-        if input.operation() != claims.operation || claims.operation.family() != Some(claims.algorithm.family())
+        if input.operation() != claims.operation
+            || claims.operation.family() != Some(claims.algorithm.family())
         {
             return Err(KeydError::PermitForOtherOperation);
         }
@@ -117,7 +125,11 @@ impl PermitBook {
             version: claims.key_version,
             handle: claims.key,
         };
-        Ok(VerifiedUse { key, request: claims.request, input })
+        Ok(VerifiedUse {
+            key,
+            request: claims.request,
+            input,
+        })
     }
 
     fn check_authentic(&self, claims: &PermitClaims, permit: &SignedPermit) -> Result<(), KeydError> {
@@ -129,21 +141,33 @@ impl PermitBook {
                 .map(|epoch| epoch.key.clone())
                 .ok_or(KeydError::PermitForged)?
         };
-        if key.is_signature_of(permit) { Ok(()) } else { Err(KeydError::PermitForged) }
+        if key.is_signature_of(permit) {
+            Ok(())
+        } else {
+            Err(KeydError::PermitForged)
+        }
     }
 
     /// A permit that lives longer than any permit may is refused like one that has outlived itself.
     fn check_in_time(&self, claims: &PermitClaims) -> Result<(), KeydError> {
         let now = self.now_ms();
         let latest = now.saturating_add(millis(PERMIT_LIFETIME));
-        if (now..=latest).contains(&claims.expires_at_ms) { Ok(()) } else { Err(KeydError::PermitExpired) }
+        if (now..=latest).contains(&claims.expires_at_ms) {
+            Ok(())
+        } else {
+            Err(KeydError::PermitExpired)
+        }
     }
 
     fn spend(&self, claims: &PermitClaims) -> Result<(), KeydError> {
         let mut epochs = self.epochs();
         let epoch = epochs.kept.iter_mut().find(|epoch| epoch.number == claims.epoch);
         let spent = epoch.ok_or(KeydError::PermitForged)?.used.spend(claims.serial);
-        if spent { Ok(()) } else { Err(KeydError::PermitReplayed) }
+        if spent {
+            Ok(())
+        } else {
+            Err(KeydError::PermitReplayed)
+        }
     }
 
     fn now_ms(&self) -> u64 {

@@ -29,12 +29,14 @@ impl Pool {
         for number in 0..workers {
             let receiver = receiver.clone();
             let running = Arc::clone(running);
-            thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                running.wait();
-                for job in receiver {
-                    job();
-                }
-            })?;
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    running.wait();
+                    for job in receiver {
+                        job();
+                    }
+                })?;
         }
         Ok(Self(sender))
     }

@@ -10,7 +10,7 @@ use crate::listen::{Admission, Expected, unix};
 use crate::pool::Pool;
 use chancel_sandbox::{Access, Confinement, ConfinementError, SecretArena, SecretMemoryError};
 use chancel_service::config::ConfigError;
-use chancel_service::log::LogOpenedBefore;
+use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
 use nix::sys::signal::{SigSet, Signal};
@@ -71,7 +71,7 @@ pub enum StartError {
 pub fn run(config: &Path) -> Result<(), StartError> {
     // 1. Configuration, log, secrets: everything that is read from outside the key directory.
     let config: Config = chancel_service::config::load(config)?;
-    chancel_service::log::init("chancel-keyd", config.log)?;
+    let log = chancel_service::log::init("chancel-keyd", config.log)?;
     if nix::unistd::geteuid().is_root() {
         return Err(StartError::Root);
     }
@@ -97,8 +97,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // 4. No core dumps, no ptrace, no capabilities, no files but the key directory. These hold for one thread
     //    and are inherited by the threads it makes, so they come before the threads.
     let root = directory.root().to_owned();
+    let mut filesystem = vec![(root.as_path(), Access::ReadWrite)];
+    if log == Destination::Journal {
+        filesystem.push((Path::new(JOURNAL_SOCKET), Access::Connect));
+    }
     let confinement = Confinement {
-        filesystem: &[(root.as_path(), Access::ReadWrite)],
+        filesystem: &filesystem,
         deny_tcp: true,
         seccomp: SECCOMP,
     };

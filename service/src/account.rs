@@ -2,7 +2,7 @@
 
 use nix::unistd::User;
 use serde::Deserialize;
-use serde::de::Error as _;
+use serde::de::{Error as _, Unexpected};
 
 /// An account. A name is resolved when the file is read; one that does not exist is an error of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,16 @@ impl<'de> Deserialize<'de> for Account {
             Uid(u32),
             Name(String),
         }
+        let unusable = |found, wanted: &str| D::Error::invalid_value(Unexpected::Other(found), &wanted);
         match Written::deserialize(deserializer)? {
             Written::Uid(uid) => Ok(Self(uid)),
             Written::Name(name) => match User::from_name(&name) {
                 Ok(Some(user)) => Ok(Self(user.uid.as_raw())),
-                Ok(None) => Err(D::Error::custom("no account of this name exists")),
-                Err(_) => Err(D::Error::custom("the account database cannot be read")),
+                Ok(None) => Err(unusable(
+                    "a name without account",
+                    "the name of an existing account",
+                )),
+                Err(_) => Err(unusable("a name", "a readable account database, or a uid")),
             },
         }
     }

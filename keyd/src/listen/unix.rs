@@ -56,15 +56,21 @@ pub fn start(
     keyd: &Arc<Keyd>,
     running: &Arc<Barrier>,
 ) -> io::Result<()> {
-    let shared = Arc::new(Acceptor { listener, admission, open: Mutex::default() });
+    let shared = Arc::new(Acceptor {
+        listener,
+        admission,
+        open: Mutex::default(),
+    });
     for number in 0..CONNECTIONS {
         let shared = Arc::clone(&shared);
         let keyd = Arc::clone(keyd);
         let running = Arc::clone(running);
-        thread::Builder::new().name(format!("peer-{number}")).spawn(move || {
-            running.wait();
-            shared.run(&keyd, keyd.sandboxed());
-        })?;
+        thread::Builder::new()
+            .name(format!("peer-{number}"))
+            .spawn(move || {
+                running.wait();
+                shared.run(&keyd, keyd.sandboxed());
+            })?;
     }
     Ok(())
 }
@@ -92,7 +98,9 @@ impl Acceptor {
     }
 
     fn serve(&self, stream: UnixStream, keyd: &Arc<Keyd>) {
-        let Ok(kernel) = peer_credentials(&stream) else { return };
+        let Ok(kernel) = peer_credentials(&stream) else {
+            return;
+        };
         let refuse = |refusal: &Refusal| {
             keyd.metrics().connection_refused(refusal.name());
             tracing::warn!(uid = kernel.uid, pid = kernel.pid, %refusal, "connection refused");

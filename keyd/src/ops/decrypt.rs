@@ -31,7 +31,13 @@ pub(super) fn open(
     {
         return Err(KeydError::Undecryptable);
     }
-    let secret = crypto::decapsulate(identity.algorithm, key.expose_private(), envelope.kem_ciphertext())
-        .map_err(|_| KeydError::Undecryptable)?;
-    envelope.open(&secret, identity.tenant, aad).map_err(|_| KeydError::Undecryptable)
+    let secret = crypto::decapsulate(
+        identity.algorithm,
+        key.expose_private(),
+        envelope.kem_ciphertext(),
+    )
+    .map_err(|_| KeydError::Undecryptable)?;
+    envelope
+        .open(&secret, identity.tenant, aad)
+        .map_err(|_| KeydError::Undecryptable)
 }

@@ -16,12 +16,15 @@ impl ReplayWindow {
     /// Nothing used yet.
     pub fn new() -> Self {
         let words = usize::try_from(WINDOW / WORD).unwrap_or(0);
-        Self { newest: 0, words: vec![0; words].into_boxed_slice() }
+        Self {
+            newest: 0,
+            words: vec![0; words].into_boxed_slice(),
+        }
     }
 
     /// Marks a serial as used; `false` when it was used before, or is too old to tell.
     pub fn spend(&mut self, serial: u64) -> bool {
-        if serial == 0 || serial.saturating_add(WINDOW) <= self.newest {
+        if serial == 0 || self.newest.saturating_sub(serial) >= WINDOW {
             return false;
         }
         self.advance_to(serial);
@@ -43,19 +46,9 @@ impl ReplayWindow {
         if serial - self.newest >= WINDOW {
             self.words.fill(0);
         } else {
-            // Whole words at a time where a word is passed entirely, single bits at the two ends.
-            let mut next = self.newest + 1;
-            while next <= serial {
-                if next.is_multiple_of(WORD) && next + WORD - 1 <= serial {
-                    if let Some(word) = self.word(next) {
-                        *word = 0;
-                    }
-                    next += WORD;
-                } else {
-                    if let Some(word) = self.word(next) {
-                        *word &= !(1u64 << (next % WORD));
-                    }
-                    next += 1;
+            for passed in self.newest + 1..=serial {
+                if let Some(word) = self.word(passed) {
+                    *word &= !(1 << (passed % WORD));
                 }
             }
         }

@@ -51,11 +51,20 @@ fn another_payload_or_operation_is_refused_and_does_not_spend_the_permit() {
     let grant = book.renew().unwrap();
     let ours = input(b"m");
     let permit = grant.key.sign(&claims(&grant, 1, &ours));
-    assert_eq!(refused(&book, &permit, &input(b"n")), KeydError::PermitForOtherPayload);
+    assert_eq!(
+        refused(&book, &permit, &input(b"n")),
+        KeydError::PermitForOtherPayload
+    );
     let decapsulate = chancel_wire::encode(&UseInput::Decapsulate { kem_ciphertext: b"m" });
     let crossed = grant.key.sign(&claims(&grant, 2, &decapsulate));
-    assert_eq!(refused(&book, &crossed, &decapsulate), KeydError::PermitForOtherOperation);
-    let wrong_family = PermitClaims { algorithm: Algorithm::MlKem768, ..claims(&grant, 3, &ours) };
+    assert_eq!(
+        refused(&book, &crossed, &decapsulate),
+        KeydError::PermitForOtherOperation
+    );
+    let wrong_family = PermitClaims {
+        algorithm: Algorithm::MlKem768,
+        ..claims(&grant, 3, &ours)
+    };
     assert_eq!(
         refused(&book, &grant.key.sign(&wrong_family), &ours),
         KeydError::PermitForOtherOperation
@@ -69,9 +78,18 @@ fn forged_and_foreign_permits_are_refused() {
     let input = input(b"m");
     let made_up = PermitKey::from_bytes([7; 32]);
     let grant = book.renew().unwrap();
-    assert_eq!(refused(&book, &made_up.sign(&claims(&grant, 1, &input)), &input), KeydError::PermitForged);
-    let unknown_epoch = PermitClaims { epoch: 99, ..claims(&grant, 1, &input) };
-    assert_eq!(refused(&book, &grant.key.sign(&unknown_epoch), &input), KeydError::PermitForged);
+    assert_eq!(
+        refused(&book, &made_up.sign(&claims(&grant, 1, &input)), &input),
+        KeydError::PermitForged
+    );
+    let unknown_epoch = PermitClaims {
+        epoch: 99,
+        ..claims(&grant, 1, &input)
+    };
+    assert_eq!(
+        refused(&book, &grant.key.sign(&unknown_epoch), &input),
+        KeydError::PermitForged
+    );
     let garbage = SignedPermit::from_parts(vec![0xff; 40], [0; 32]);
     assert_eq!(refused(&book, &garbage, &input), KeydError::PermitForged);
 }
@@ -82,11 +100,23 @@ fn expired_permits_and_permits_from_the_far_future_are_refused() {
     let grant = book.renew().unwrap();
     let input = input(b"m");
     let future = claims(&grant, 1, &input);
-    let far = PermitClaims { expires_at_ms: grant.now_ms + 3_600_000, ..future.clone() };
-    assert_eq!(refused(&book, &grant.key.sign(&far), &input), KeydError::PermitExpired);
+    let far = PermitClaims {
+        expires_at_ms: grant.now_ms + 3_600_000,
+        ..future.clone()
+    };
+    assert_eq!(
+        refused(&book, &grant.key.sign(&far), &input),
+        KeydError::PermitExpired
+    );
     std::thread::sleep(Duration::from_millis(3));
-    let past = PermitClaims { expires_at_ms: grant.now_ms, ..future };
-    assert_eq!(refused(&book, &grant.key.sign(&past), &input), KeydError::PermitExpired);
+    let past = PermitClaims {
+        expires_at_ms: grant.now_ms,
+        ..future
+    };
+    assert_eq!(
+        refused(&book, &grant.key.sign(&past), &input),
+        KeydError::PermitExpired
+    );
 }
 
 #[test]
