@@ -1,2 +1,25 @@
-//! Entry point.
-fn main() {}
+//! `chancel`, the operator's command line. It speaks to policyd's admin socket and holds nothing: no database, no
+//! key, no secret beyond the one API key it prints.
+
+mod arguments;
+mod client;
+mod command;
+mod expiry;
+mod failure;
+mod output;
+
+use arguments::Arguments;
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A usage error ends the process here, with exit code 2.
+    let arguments = Arguments::parse();
+    match command::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("chancel: {}: {failure}", failure.code());
+            ExitCode::FAILURE
+        }
+    }
+}

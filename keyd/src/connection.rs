@@ -6,6 +6,7 @@ use chancel_wire::frame::{self, FrameBuffer};
 use chancel_wire::keyd::{KeydError, KeydReply};
 use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
 use std::io::{ErrorKind, Read, Write};
+use std::mem;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +48,22 @@ struct Answers {
     in_flight: AtomicUsize,
 }
 
+/// One of the requests that may be under way on a connection; given back when dropped.
+struct Place(Arc<Answers>);
+
+impl Place {
+    fn take(answers: &Arc<Answers>) -> Option<Self> {
+        let place = Self(Arc::clone(answers));
+        (answers.in_flight.fetch_add(1, Ordering::Relaxed) < MAX_IN_FLIGHT).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Answers {
     fn send(&self, correlation: u64, reply: &KeydReply<'_>) {
         let mut bytes = frame::seal(correlation, 0, reply);
@@ -77,10 +94,14 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) 
         in_flight: AtomicUsize::new(0),
     });
     let mut buffer = FrameBuffer::new();
-    let mut timer = FrameTimer::default();
+    let mut timer = FrameTimer::new();
     let ended = loop {
         loop {
-            match buffer.next_frame() {
+            let next = buffer.next_frame();
+            if let Ok(Some(_)) = next {
+                timer.frame_ended();
+            }
+            match next {
                 Ok(Some(frame)) if frame.body.is_empty() => {
                     answers.write(&frame::seal_ping(frame.correlation))
                 }
@@ -129,46 +150,63 @@ fn accept(
         keyd.metrics().refused(error);
         answers.send(correlation, &KeydReply::Refused(error));
     };
-    if answers.in_flight.fetch_add(1, Ordering::Relaxed) >= MAX_IN_FLIGHT {
-        answers.in_flight.fetch_sub(1, Ordering::Relaxed);
+    let Some(place) = Place::take(answers) else {
         return refuse(KeydError::Overloaded);
-    }
+    };
     let received = Instant::now();
     let budget = Duration::from_millis(u64::from(budget_ms));
+    let body_len = body.len();
     let body = Zeroizing::new(body.to_vec());
-    let (worker_keyd, worker_answers) = (Arc::clone(keyd), Arc::clone(answers));
-    let submitted = keyd.pool().submit(Box::new(move || {
-        let (keyd, answers) = (worker_keyd, worker_answers);
+    let worker_keyd = Arc::clone(keyd);
+    let job = move || {
+        let (keyd, Place(answers)) = (&worker_keyd, &place);
         if received.elapsed() > budget {
             keyd.metrics().refused(KeydError::DeadlinePassed);
             answers.send(correlation, &KeydReply::Refused(KeydError::DeadlinePassed));
         } else {
             keyd.answer(peer, &body, &|reply| answers.send(correlation, reply));
         }
-        answers.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }));
-    if submitted.is_err() {
-        answers.in_flight.fetch_sub(1, Ordering::Relaxed);
+    };
+    // A job that is not queued is dropped, and its place with it.
+    if keyd.pools().of(peer).submit(body_len, Box::new(job)).is_err() {
         refuse(KeydError::Overloaded);
     }
 }
 
 /// Bounds the time from a frame's first byte to its last. Between frames a connection may rest for ever.
-#[derive(Default)]
 struct FrameTimer {
     until: Option<Instant>,
+    /// Whether reads from the socket have a time-out now.
+    armed: bool,
 }
 
 impl FrameTimer {
+    /// For a socket that has just read the hello, whose time-out is still on it.
+    const fn new() -> Self {
+        Self {
+            until: None,
+            armed: true,
+        }
+    }
+
+    /// A whole frame was read: the next one, which may have begun already, has a time of its own.
+    const fn frame_ended(&mut self) {
+        self.until = None;
+    }
+
     /// Sets the next read's time-out; `false` when the frame's time is up.
     fn arm(&mut self, stream: &UnixStream, mid_frame: bool) -> bool {
         if !mid_frame {
-            let was_timed = self.until.take().is_some();
-            return !was_timed || stream.set_read_timeout(None).is_ok();
+            self.until = None;
+            return !mem::take(&mut self.armed) || stream.set_read_timeout(None).is_ok();
         }
+        self.armed = true;
         let now = Instant::now();
         let until = *self.until.get_or_insert(now + FRAME_TIMEOUT);
         let left = until.saturating_duration_since(now);
         !left.is_zero() && stream.set_read_timeout(Some(left)).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

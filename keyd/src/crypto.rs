@@ -14,6 +14,7 @@ mod seed;
 mod signature;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::rand;
 use chancel_domain::{Algorithm, Family};
 use chancel_pqc::Verdict;
 
@@ -65,10 +66,14 @@ pub enum CryptoError {
     SelfCheckFailed,
 }
 
-/// Readies liboqs: detects the CPU's instructions. Every operation here does so too, at the cost of one
-/// atomic load; calling it at start keeps the first request from paying for it.
-pub fn init() {
+/// Readies both libraries, before the sandbox closes: liboqs detects the CPU's instructions, and the generator
+/// of AWS-LC opens the device by which it learns that a virtual machine was resumed from a snapshot.
+///
+/// # Errors
+/// [`CryptoError::RandomnessUnavailable`].
+pub fn init() -> Result<(), CryptoError> {
     oqs::init();
+    rand::fill(&mut [0; 1]).map_err(|_| CryptoError::RandomnessUnavailable)
 }
 
 /// What is signed to try a pair; the signature is wiped.

@@ -5,7 +5,7 @@ use crate::listen::AuthenticatedPeer;
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::permit::PermitBook;
-use crate::pool::Pool;
+use crate::pool::Pools;
 use chancel_sandbox::Sandboxed;
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
@@ -16,18 +16,18 @@ pub struct Keyd {
     keyring: Keyring,
     permits: PermitBook,
     metrics: Metrics,
-    pool: Pool,
+    pools: Pools,
     sandboxed: OnceLock<Sandboxed>,
 }
 
 impl Keyd {
     /// Puts the parts together. No connection is accepted before [`Keyd::open`].
-    pub fn new(keyring: Keyring, pool: Pool) -> Self {
+    pub fn new(keyring: Keyring, pools: Pools) -> Self {
         Self {
             keyring,
             permits: PermitBook::new(),
             metrics: Metrics::default(),
-            pool,
+            pools,
             sandboxed: OnceLock::new(),
         }
     }
@@ -49,8 +49,8 @@ impl Keyd {
     }
 
     /// The workers.
-    pub const fn pool(&self) -> &Pool {
-        &self.pool
+    pub const fn pools(&self) -> &Pools {
+        &self.pools
     }
 
     /// All private keys.

@@ -8,7 +8,7 @@ use crate::keyfile::{MAX_LEN, WrappedKey};
 use aws_lc_rs::rand;
 use chancel_domain::{Algorithm, KeyVersion, TenantId};
 use chancel_wire::keyd::KeyIdentity;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct KeyDirectory {
     root: PathBuf,
+    /// The root, opened: it carries the lock by which no other process uses the directory.
+    lock: File,
 }
 
 /// Why a key directory is not used.
@@ -29,6 +31,9 @@ pub enum KeyDirectoryError {
     /// Somebody else could read or change it.
     #[error("key directory {0} must belong to this account and grant nothing to group and others")]
     NotPrivate(PathBuf),
+    /// Another process has it: what one destroys, the other would keep in memory.
+    #[error("key directory {0} is in use by another process")]
+    InUse(PathBuf),
 }
 
 impl KeyDirectory {
@@ -38,17 +43,23 @@ impl KeyDirectory {
     /// [`KeyDirectoryError`]; a directory that others can reach is refused, not repaired.
     pub fn open(root: &Path) -> Result<Self, KeyDirectoryError> {
         let io = |error| KeyDirectoryError::Io(root.to_owned(), error);
-        match DirBuilder::new().mode(0o700).create(root) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io(error)),
+        if make_directory(root).map_err(io)?
+            && let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty())
+        {
+            sync_directory(parent).map_err(io)?;
         }
         let meta = fs::metadata(root).map_err(io)?;
         if !meta.is_dir() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
             return Err(KeyDirectoryError::NotPrivate(root.to_owned()));
         }
+        let lock = File::open(root).map_err(io)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => KeyDirectoryError::InUse(root.to_owned()),
+            TryLockError::Error(error) => io(error),
+        })?;
         let directory = Self {
             root: root.to_owned(),
+            lock,
         };
         directory.remove_leftovers().map_err(io)?;
         Ok(directory)
@@ -59,17 +70,16 @@ impl KeyDirectory {
         &self.root
     }
 
-    /// Stores the file of a new key; when this returns, it is on disk.
+    /// Stores the file of a new key; when this returns, it is on disk. Not to be called twice at once for one
+    /// handle.
     ///
     /// # Errors
-    /// `AlreadyExists` when there is one, and whatever the file system says.
+    /// `AlreadyExists` when there is one, and whatever the file system says; nothing new is left then.
     pub fn store(&self, key: &KeyIdentity, file: &WrappedKey) -> io::Result<()> {
         let directory = self.tenant_directory(key.tenant);
-        match DirBuilder::new().mode(0o700).create(&directory) {
-            Ok(()) => File::open(&self.root)?.sync_all()?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
+        make_directory(&directory)?;
+        // Also when it existed: whoever made it may not have come to this.
+        self.lock.sync_all()?;
         let path = self.path(key);
         if path.try_exists()? {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -77,10 +87,11 @@ impl KeyDirectory {
         let temporary = directory.join(format!("{}.{TEMPORARY}", key.handle));
         let written = write_new(&temporary, file.as_bytes())
             .and_then(|()| fs::rename(&temporary, &path))
-            .and_then(|()| File::open(&directory)?.sync_all());
+            .and_then(|()| sync_directory(&directory));
         if written.is_err() {
-            // Best effort: a leftover is removed at the next start, too.
+            // Best effort: a leftover is removed at the next start, too, and a key without a row is reported.
             let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(&path);
         }
         written
     }
@@ -119,7 +130,7 @@ impl KeyDirectory {
         file.write_all_at(&noise, 0)?;
         file.sync_all()?;
         fs::remove_file(&path)?;
-        File::open(self.tenant_directory(key.tenant))?.sync_all()
+        sync_directory(&self.tenant_directory(key.tenant))
     }
 
     /// All keys that have a file, by name, in the order of [`KeyIdentity`]; names of another form are passed
@@ -147,7 +158,7 @@ impl KeyDirectory {
         let mut tenants = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
-            if let Some(tenant) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            if let Some(tenant) = entry.file_name().to_str().and_then(parse_tenant) {
                 tenants.push((tenant, entry.path()));
             }
         }
@@ -179,6 +190,19 @@ impl KeyDirectory {
 const KEY: &str = "key";
 const TEMPORARY: &str = "tmp";
 
+/// Makes a directory where there is none; says whether it did.
+fn make_directory(path: &Path) -> io::Result<bool> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -187,6 +211,13 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Only in the form in which it is written: a UUID has others, and files there would be found by no key.
+fn parse_tenant(name: &str) -> Option<TenantId> {
+    name.parse()
+        .ok()
+        .filter(|tenant: &TenantId| tenant.to_string() == name)
 }
 
 fn parse_name(tenant: TenantId, name: &str) -> Option<KeyIdentity> {

@@ -40,9 +40,13 @@ pub struct Keyring {
     arena: Arc<SecretArena>,
     ready: Mutex<HashMap<KeyIdentity, Arc<ReadyKey>>>,
     clock: AtomicU64,
-    /// Loading shares it, destroying owns it: a key cannot come back into the cache while its file goes.
-    files: RwLock<()>,
+    /// Loading shares the lock of a handle's file, making and destroying own it: a key cannot come back into the
+    /// cache while its file goes, nor be made twice at once. Several locks, so that hardly anybody waits for the
+    /// disk on another key's behalf.
+    files: [RwLock<()>; FILE_LOCKS],
 }
+
+const FILE_LOCKS: usize = 64;
 
 impl Keyring {
     /// Puts the parts together.
@@ -53,7 +57,7 @@ impl Keyring {
             arena,
             ready: Mutex::new(HashMap::new()),
             clock: AtomicU64::new(0),
-            files: RwLock::new(()),
+            files: [const { RwLock::new(()) }; FILE_LOCKS],
         }
     }
 
@@ -81,7 +85,10 @@ impl Keyring {
             key.last_used.store(now, Ordering::Relaxed);
             return Ok(Arc::clone(key));
         }
-        let _present = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let _present = self
+            .file_of(identity)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let seed = self.load(identity)?;
         let key = Arc::new(self.expand(identity, &seed, now)?);
         self.ready().insert(*identity, Arc::clone(&key));
@@ -98,6 +105,10 @@ impl Keyring {
         let key = Arc::new(self.expand(identity, &seed, now)?);
         crypto::pairwise_check(identity.algorithm, key.expose_private(), key.public())
             .map_err(|error| self_check_failed(identity, &error))?;
+        let _made_once = self
+            .file_of(identity)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let file =
             keyfile::seal(&self.kek, identity, &seed).map_err(|error| self_check_failed(identity, &error))?;
         self.directory.store(identity, &file).map_err(|error| match error.kind() {
@@ -116,7 +127,10 @@ impl Keyring {
     /// # Errors
     /// `StorageFailed` when the file could not be removed.
     pub fn destroy(&self, identity: &KeyIdentity) -> Result<(), KeydError> {
-        let _absent = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let _absent = self
+            .file_of(identity)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         self.ready().remove(identity);
         self.directory.destroy(identity).map_err(|error| {
             tracing::error!(tenant = %identity.tenant, key = %identity.handle, %error, "key file not destroyed");
@@ -137,11 +151,22 @@ impl Keyring {
 
     /// Whether a key's file opens, looking at the file itself and not at the cache.
     pub fn damage_of(&self, identity: &KeyIdentity) -> Option<KeyFileDamage> {
+        let _whole = self
+            .file_of(identity)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         match self.load(identity) {
             Ok(_) | Err(KeydError::KeyNotFound) => None,
             Err(KeydError::KeyFileDamaged(damage)) => Some(damage),
             Err(_) => Some(KeyFileDamage::Unreadable),
         }
+    }
+
+    fn file_of(&self, identity: &KeyIdentity) -> &RwLock<()> {
+        // Handles are random: any of their bytes spreads them.
+        let [.., byte] = identity.handle.as_bytes();
+        let [first, rest @ ..] = &self.files;
+        rest.get(usize::from(*byte) % FILE_LOCKS).unwrap_or(first)
     }
 
     fn load(&self, identity: &KeyIdentity) -> Result<Seed, KeydError> {

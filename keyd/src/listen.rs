@@ -77,6 +77,12 @@ pub struct AuthenticatedPeer {
 }
 
 impl AuthenticatedPeer {
+    /// For tests of what comes after authentication.
+    #[cfg(test)]
+    pub(crate) const fn of_role(role: Role) -> Self {
+        Self { role, pid: 0 }
+    }
+
     /// Which process it is.
     pub const fn role(self) -> Role {
         self.role

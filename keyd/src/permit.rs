@@ -14,6 +14,7 @@ use replay::ReplayWindow;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Permit keys kept at once: the present one and those whose last permits may still be on their way.
 const EPOCHS_KEPT: usize = 4;
@@ -76,9 +77,9 @@ impl PermitBook {
     /// # Errors
     /// `SelfCheckFailed` when no randomness was to be had.
     pub fn renew(&self) -> Result<PermitKeyGrant, KeydError> {
-        let mut bytes = [0; 32];
-        rand::fill(&mut bytes).map_err(|_| KeydError::SelfCheckFailed)?;
-        let key = PermitKey::from_bytes(bytes);
+        let mut bytes = Zeroizing::new([0; 32]);
+        rand::fill(bytes.as_mut_slice()).map_err(|_| KeydError::SelfCheckFailed)?;
+        let key = PermitKey::from_bytes(*bytes);
         let mut epochs = self.epochs();
         let number = epochs.last.checked_add(1).ok_or(KeydError::Overloaded)?;
         epochs.last = number;

@@ -1,13 +1,14 @@
 //! Starting keyd, step by step. A step that fails ends the process: there is no smaller keyd to fall back to.
 
 use crate::config::Config;
-use crate::crypto;
+use crate::crypto::{self, CryptoError};
 use crate::dispatch::Keyd;
 use crate::kek::{Kek, KekError};
 use crate::keydir::{KeyDirectory, KeyDirectoryError};
 use crate::keyring::Keyring;
 use crate::listen::{Admission, Expected, unix};
-use crate::pool::Pool;
+use crate::pool::{Pool, Pools};
+use chancel_sandbox::process::{self, ProcessError};
 use chancel_sandbox::{Access, Confinement, ConfinementError, SecretArena, SecretMemoryError};
 use chancel_service::config::ConfigError;
 use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
@@ -25,6 +26,9 @@ const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
 
 /// Bytes of locked memory for one secret: the largest expanded private key of the registry fits.
 const SECRET_SLOT: usize = 4096;
+
+/// Workers for policyd's requests, which mostly wait for the disk.
+const POLICYD_WORKERS: usize = 4;
 
 /// Why keyd did not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +48,18 @@ pub enum StartError {
     /// The key directory was refused.
     #[error(transparent)]
     KeyDirectory(#[from] KeyDirectoryError),
+    /// The cryptographic libraries do not work.
+    #[error(transparent)]
+    Crypto(CryptoError),
     /// The socket could not be bound.
     #[error("socket {0}: {1}")]
     Socket(PathBuf, io::Error),
     /// No locked memory was to be had.
     #[error(transparent)]
     SecretMemory(#[from] SecretMemoryError),
+    /// Core dumps and tracing could not be forbidden.
+    #[error(transparent)]
+    Inspection(#[from] ProcessError),
     /// The sandbox could not be applied in full.
     #[error(transparent)]
     Confinement(#[from] ConfinementError),
@@ -69,7 +79,9 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; once started it ends only by signal.
 pub fn run(config: &Path) -> Result<(), StartError> {
-    // 1. Configuration, log, secrets: everything that is read from outside the key directory.
+    // 1. No core dumps, no ptrace: before the first secret is read. Then configuration, log, secrets: everything
+    //    that is read from outside the key directory.
+    process::forbid_inspection()?;
     let config: Config = chancel_service::config::load(config)?;
     let log = chancel_service::log::init("chancel-keyd", config.log)?;
     if nix::unistd::geteuid().is_root() {
@@ -82,7 +94,9 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let arena = SecretArena::new(config.cached_keys.saturating_add(1), SECRET_SLOT)?;
     let kek = Kek::obtain(&config.kek, &arena)?;
     let directory = KeyDirectory::open(&config.key_directory)?;
-    crypto::init();
+    crypto::init().map_err(StartError::Crypto)?;
+    // Asked here, for Landlock hides the limits of a control group.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
 
     // 2. The socket.
     let listener =
@@ -94,8 +108,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     signals.add(Signal::SIGINT);
     signals.thread_block().map_err(StartError::Signals)?;
 
-    // 4. No core dumps, no ptrace, no capabilities, no files but the key directory. These hold for one thread
-    //    and are inherited by the threads it makes, so they come before the threads.
+    // 4. No capabilities, no files but the key directory. These hold for one thread and are inherited by the
+    //    threads it makes, so they come before the threads.
     let root = directory.root().to_owned();
     let mut filesystem = vec![(root.as_path(), Access::ReadWrite)];
     if log == Destination::Journal {
@@ -109,11 +123,13 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let restricted = confinement.restrict_this_thread()?;
 
     // 5. All threads there will ever be.
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = config.workers.unwrap_or(cores).clamp(1, 256);
-    let running = Arc::new(Barrier::new(workers + unix::CONNECTIONS + 1));
-    let pool = Pool::start(workers, &running).map_err(StartError::Threads)?;
-    let keyd = Arc::new(Keyd::new(Keyring::new(kek, directory, arena), pool));
+    let running = Arc::new(Barrier::new(workers + POLICYD_WORKERS + unix::CONNECTIONS + 1));
+    let pools = Pools {
+        gateway: Pool::start("gateway", workers, &running).map_err(StartError::Threads)?,
+        policyd: Pool::start("policyd", POLICYD_WORKERS, &running).map_err(StartError::Threads)?,
+    };
+    let keyd = Arc::new(Keyd::new(Keyring::new(kek, directory, arena), pools));
     unix::start(listener, admission, &keyd, &running).map_err(StartError::Threads)?;
     running.wait();
 

@@ -10,6 +10,7 @@ use chancel_wire::keyd::{KeyFileDamage, KeyIdentity, KeydError};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// A keyring over a directory of its own.
 struct Rig {
@@ -229,6 +230,14 @@ fn leftovers_of_an_interrupted_write_are_removed_and_strange_files_passed_over()
     fs::write(directory.join("README"), b"not a key").unwrap();
     fs::write(directory.join("ML-KEM-768.01.x.key"), b"not a key").unwrap();
     fs::write(rig.keys().join("lost+found"), b"").unwrap();
+    // The same tenant in another of the forms of a UUID.
+    let alias = rig.keys().join(identity.tenant.to_string().replace('-', ""));
+    fs::create_dir(&alias).unwrap();
+    fs::copy(
+        rig.path(&identity),
+        alias.join(rig.path(&identity).file_name().unwrap()),
+    )
+    .unwrap();
     let keyring = rig.keyring(2, 1);
     assert!(!leftover.exists());
     assert_eq!(keyring.list().unwrap(), [identity]);
@@ -246,4 +255,49 @@ fn a_directory_that_others_can_reach_is_refused() {
         ));
     }
     assert!(KeyDirectory::open(Path::new("/nonexistent/keys")).is_err());
+}
+
+#[test]
+fn a_directory_serves_one_process_at_a_time() {
+    let rig = Rig::new();
+    let first = KeyDirectory::open(&rig.keys()).unwrap();
+    assert!(matches!(
+        KeyDirectory::open(&rig.keys()),
+        Err(KeyDirectoryError::InUse(_))
+    ));
+    drop(first);
+    KeyDirectory::open(&rig.keys()).unwrap();
+}
+
+#[test]
+fn a_key_that_is_made_and_destroyed_many_times_at_once_is_whole_or_absent() {
+    let rig = Rig::new();
+    let keyring = rig.keyring(16, 1);
+    let identity = key(1, Algorithm::MlDsa65, 1, 1);
+    for _ in 0..50 {
+        let made = thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| keyring.generate(&identity).map(|key| key.public().to_vec())))
+                .collect();
+            makers
+                .into_iter()
+                .map(|maker| maker.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+        assert!(
+            lost.iter().all(|lost| *lost == Err(KeydError::KeyExists)),
+            "{lost:?}"
+        );
+        assert_eq!(won.len(), 1);
+        assert_eq!(keyring.damage_of(&identity), None);
+        assert_eq!(keyring.key(&identity).unwrap().public(), won[0].clone().unwrap());
+        thread::scope(|scope| {
+            scope.spawn(|| keyring.destroy(&identity).unwrap());
+            scope.spawn(|| keyring.generate(&identity));
+        });
+        let listed = keyring.list().unwrap().contains(&identity);
+        assert_eq!(keyring.key(&identity).is_ok(), listed, "cache and disk agree");
+        keyring.destroy(&identity).unwrap();
+    }
 }

@@ -1,1 +1,22 @@
-//! x
+//! chancel-policyd: who may do what. It owns the database, judges every request by the rule chain, issues permits
+//! and conducts the life of keys. It never sees a plaintext, a message or a private key.
+//!
+//! A library with a thin `main`, so that its parts can be tested. [`run::run`] is the whole daemon; one question
+//! goes [`service`] → [`ask`] → [`api_keys`] → [`decide`] → [`permit`] or [`keys`], and all of it asks [`store`].
+
+pub mod admin;
+pub mod api_keys;
+pub mod ask;
+pub mod clock;
+pub mod config;
+pub mod decide;
+pub mod failure;
+pub mod identifier;
+pub mod keyd;
+pub mod keys;
+pub mod metrics;
+pub mod permit;
+pub mod rules;
+pub mod run;
+pub mod service;
+pub mod store;

@@ -88,7 +88,11 @@ pub enum LandlockError {
 /// **Call it before other threads are started**: a thread inherits the restriction when it starts, and threads that run
 /// already are not touched (the kernel can do that from ABI 8 on only).
 pub fn restrict_filesystem(paths: &[(&Path, Access)], deny_tcp: bool) -> Result<Enforced, LandlockError> {
-    let abi = running_abi()?;
+    restrict_at(running_abi()?, paths, deny_tcp)
+}
+
+/// The part that can be tried with an older ABI than the running kernel's, which still offers all of it.
+fn restrict_at(abi: ABI, paths: &[(&Path, Access)], deny_tcp: bool) -> Result<Enforced, LandlockError> {
     let handled = AccessFs::from_all(abi);
     let tcp = deny_tcp && abi >= ABI::V4;
 

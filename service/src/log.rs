@@ -3,7 +3,7 @@
 //! Nothing here decides what is logged; events carry no payloads, keys or values a caller sent. No colours: a log is read
 //! by more than terminals, and the feature would bring a dependency.
 
-use std::{env, ffi::OsStr, fmt, io};
+use std::{env, ffi::OsStr, fmt, io, panic, thread};
 
 use nix::sys::stat::fstat;
 use serde::Deserialize;
@@ -46,8 +46,19 @@ pub struct LogOpenedBefore(#[source] tracing_subscriber::util::TryInitError);
 /// The journal's socket, which [`Destination::Journal`] writes to.
 pub const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Opens the log of the process, once. In the journal, fields of events are called `CHANCEL_…` in capitals.
+/// Opens the log of the process, once. In the journal, fields of events are called `CHANCEL_…` in capitals. From then
+/// on the log has the place of a panic, and not its message, which may quote a value. No backtrace either: printing one
+/// takes system calls that a sandbox forbids.
 pub fn init(identifier: &str, level: Level) -> Result<Destination, LogOpenedBefore> {
+    let destination = open(identifier, level)?;
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, thread = thread::current().name(), "panic");
+    }));
+    Ok(destination)
+}
+
+fn open(identifier: &str, level: Level) -> Result<Destination, LogOpenedBefore> {
     if standard_error_is_the_journal() {
         // Without the socket, standard error still ends in the journal, as plain lines.
         if let Ok(journal) = tracing_journald::layer() {
@@ -94,6 +105,8 @@ where
 {
     tracing_subscriber::fmt()
         .compact()
+        // Reports a failed write by one that panics when it fails, too: on a full disk each event would.
+        .log_internal_errors(false)
         .with_max_level(LevelFilter::from(level))
         .with_writer(writer)
         .finish()
@@ -119,7 +132,11 @@ impl fmt::Display for Level {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, os::unix::fs::MetadataExt, process::Command};
+    use std::{
+        fs::File,
+        os::unix::fs::MetadataExt,
+        process::{Command, ExitStatus, Stdio},
+    };
 
     use super::*;
 
@@ -146,6 +163,18 @@ mod tests {
         tracing::debug!("must not appear");
         tracing::error!(?destination, "an error");
         init("chancel-test", Level::Info).expect_err("second");
+        thread::spawn(|| panic!("a secret")).join().expect_err("panicked");
+    }
+
+    fn run_child(journal_stream: &str, stderr: File) -> ExitStatus {
+        Command::new(env::current_exe().expect("own path"))
+            .args(["--exact", "--nocapture", "log::tests::child"])
+            .env(CHILD, "1")
+            .env("JOURNAL_STREAM", journal_stream)
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .status()
+            .expect("runs")
     }
 
     /// What the child wrote to its standard error.
@@ -153,21 +182,31 @@ mod tests {
         let path = env::temp_dir().join(format!(
             "chancel-log-{}-{:?}",
             std::process::id(),
-            std::thread::current().id()
+            thread::current().id()
         ));
         let file = File::create(&path).expect("creates");
-        let status = Command::new(env::current_exe().expect("own path"))
-            .args(["--exact", "--nocapture", "log::tests::child"])
-            .env(CHILD, "1")
-            .env("JOURNAL_STREAM", journal_stream(&file))
-            .stdout(std::process::Stdio::null())
-            .stderr(file)
-            .status()
-            .expect("runs");
+        let status = run_child(&journal_stream(&file), file);
         let text = std::fs::read_to_string(&path).expect("readable");
         std::fs::remove_file(&path).expect("clean up");
         assert!(status.success(), "{text}");
         text
+    }
+
+    #[test]
+    fn a_panic_is_logged_by_its_place_and_not_by_its_message() {
+        let text = output(|_| "1:1".to_owned());
+        assert!(
+            text.contains("ERROR") && text.contains("panic place=\"service/src/log.rs:"),
+            "{text}"
+        );
+        assert!(!text.contains("a secret"), "{text}");
+    }
+
+    /// A write to /dev/full fails as one to a full disk does; the child would die of the panic.
+    #[test]
+    fn a_full_disk_silences_the_log_and_nothing_else() {
+        let full = File::options().write(true).open("/dev/full").expect("opens");
+        assert!(run_child("1:1", full).success());
     }
 
     #[test]

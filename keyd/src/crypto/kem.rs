@@ -58,7 +58,7 @@ fn library(algorithm: Algorithm) -> Result<Kem, CryptoError> {
         Algorithm::MlKem768 => oqs::kem::Algorithm::MlKem768,
         Algorithm::MlDsa65 => return Err(CryptoError::NotAKem),
     };
-    super::init();
+    oqs::init();
     // A table of function pointers, cheap beside any operation: not worth keeping in a global.
     Kem::new(algorithm).map_err(|_| CryptoError::AlgorithmNotBuiltIn)
 }

@@ -85,6 +85,6 @@ fn library(algorithm: Algorithm) -> Result<Sig, CryptoError> {
         Algorithm::MlDsa65 => oqs::sig::Algorithm::MlDsa65,
         Algorithm::MlKem768 => return Err(CryptoError::NotASignatureAlgorithm),
     };
-    super::init();
+    oqs::init();
     Sig::new(algorithm).map_err(|_| CryptoError::AlgorithmNotBuiltIn)
 }

@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
@@ -31,10 +32,11 @@ const CONNECTIONS_PER_ACCOUNT: usize = CONNECTIONS / 2;
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.file_type().is_socket() => {
-            if UnixStream::connect(path).is_ok() {
-                return Err(ErrorKind::AddrInUse.into());
+            // Anything but a refusal, a full backlog for instance, is no sign of a dead process.
+            match UnixStream::connect(path) {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+                _ => return Err(ErrorKind::AddrInUse.into()),
             }
-            fs::remove_file(path)?;
         }
         Ok(_) => return Err(ErrorKind::AddrInUse.into()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -86,7 +88,10 @@ impl Acceptor {
     fn run(&self, keyd: &Arc<Keyd>, _sandboxed: &Sandboxed) {
         loop {
             match self.listener.accept() {
-                Ok((stream, _)) => self.serve(stream, keyd),
+                // A panic ends the connection alone: nobody could start another thread in this one's place.
+                Ok((stream, _)) => {
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.serve(stream, keyd)));
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     tracing::error!(%error, "accept failed");

@@ -38,7 +38,7 @@ fn both_ways(private_key: &[u8], public_key: &[u8]) {
 
 #[test]
 fn cross_library_ml_kem() {
-    chancel_keyd::crypto::init();
+    chancel_keyd::crypto::init().unwrap();
     for _ in 0..CASES {
         let (private_key, public_key) = generated(MlKem768);
         both_ways(&private_key, &public_key);
@@ -58,7 +58,7 @@ fn cross_library_ml_kem() {
 
 #[test]
 fn cross_library_ml_dsa() {
-    chancel_keyd::crypto::init();
+    chancel_keyd::crypto::init().unwrap();
     for _ in 0..CASES {
         let mut message = vec![0; 1000];
         fill(&mut message).expect("valid input");

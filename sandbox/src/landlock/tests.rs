@@ -176,3 +176,45 @@ fn a_missing_path_is_an_error_that_names_it() {
     }
     fs::read("/etc/passwd").expect("a failed attempt restricts nothing");
 }
+
+/// The rules as the kernels of Debian 12 (ABI 2) and Ubuntu 24.04 (ABI 4) get them, and the oldest with device ioctls.
+#[test]
+fn the_rules_are_complete_at_older_abis() {
+    for (abi, truncate, device_ioctl, tcp) in [
+        (ABI::V2, false, false, false),
+        (ABI::V4, true, false, true),
+        (ABI::V5, true, true, true),
+    ] {
+        if running_abi().expect("available") < abi {
+            continue;
+        }
+        let tree = Tree::new(&format!("abi-{abi}"));
+        let (directory, file) = (tree.path("read-write"), tree.path("read-only/file"));
+        let paths = [
+            (directory.as_path(), Access::ReadWrite),
+            (&file, Access::ReadOnly),
+            (&file, Access::Connect),
+        ];
+        thread::scope(|scope| {
+            let confined = scope.spawn(|| {
+                let enforced = restrict_at(abi, &paths, true).expect("fully enforced");
+                assert_eq!(
+                    enforced,
+                    Enforced {
+                        truncate,
+                        device_ioctl,
+                        connect_unix: false,
+                        tcp
+                    }
+                );
+                assert!(denied(fs::read("/etc/passwd")));
+                assert!(denied(fs::write(&file, "x")));
+                fs::create_dir(directory.join("below")).expect("creates a directory");
+                fs::rename(directory.join("file"), directory.join("below/file"))
+                    .expect("moves between directories");
+                assert_eq!(denied(TcpListener::bind("127.0.0.1:0")), tcp);
+            });
+            confined.join().expect("thread");
+        });
+    }
+}

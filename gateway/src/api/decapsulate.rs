@@ -1,0 +1,44 @@
+//! Decapsulate: the shared secret that encapsulate made, recovered by keyd.
+
+use super::private_key::{PrivateKeyWork, output};
+use super::selection::{Named, version};
+use super::{Body, Field};
+use crate::envelope::Json;
+use crate::error::ApiError;
+use crate::pipeline::Operation;
+use crate::pipeline::context::Context;
+use crate::pipeline::policy::Grant;
+use chancel_domain::Family;
+use chancel_wire::keyd::UseInput;
+use chancel_wire::policyd::Ask;
+
+/// A request to decapsulate.
+pub struct Decapsulate(PrivateKeyWork);
+
+impl Decapsulate {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
+        let kem_ciphertext = body.bytes(Field::KemCiphertext)?;
+        let key = Named::of_family(body, Family::Kem)?;
+        if kem_ciphertext.len() != key.algorithm.spec().output_len {
+            return Err(ApiError::InvalidCiphertext);
+        }
+        let input = UseInput::Decapsulate {
+            kem_ciphertext: &kem_ciphertext,
+        };
+        Ok(Self(PrivateKeyWork::new(key, Some(version(body)?), &input)))
+    }
+}
+
+impl Operation for Decapsulate {
+    fn ask(&self) -> Ask {
+        self.0.ask()
+    }
+
+    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+        self.0.carry_out(grant, context, output("shared_secret")).await
+    }
+}

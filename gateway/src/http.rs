@@ -1,0 +1,10 @@
+//! HTTP/1.1 at its edges: connections and TLS, bounded bodies, request ids, finished responses. Nothing here
+//! knows an operation.
+
+pub mod body;
+pub mod listener;
+pub mod request_id;
+pub mod response;
+pub mod tls;
+
+pub use listener::{Served, Site, serve};

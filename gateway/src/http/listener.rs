@@ -1,0 +1,154 @@
+//! Accepts connections, takes TLS off, and serves HTTP/1.1 on them: each in a task of its own, every wait
+//! bounded, a bounded number at once.
+
+use super::response::Response;
+use crate::limits::{DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, MAX_HEAD, MAX_HEADERS, WRITE_TIMEOUT};
+use crate::metrics::{Connections, Turned};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// How long accepting rests when the system is out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a client without TLS is told when there are too many connections.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+content-type: application/json\r\ncontent-length: 89\r\n\r\n\
+{\"error\":{\"error_code\":\"ERR_SERVICE_001\",\"message\":\"Service temporarily unavailable\"}}\r\n\r\n";
+
+/// What is served where.
+pub struct Site {
+    /// The bound socket, in non-blocking mode.
+    pub listener: std::net::TcpListener,
+    /// How TLS is taken off; `None` for plain HTTP.
+    pub tls: Option<TlsAcceptor>,
+    /// Connections at once.
+    pub most_connections: usize,
+}
+
+/// Answers requests.
+pub trait Served: Clone + Send + Sync + 'static {
+    /// Answers one request that came from `source`.
+    fn respond(&self, request: Request<Incoming>, source: IpAddr) -> impl Future<Output = Response> + Send;
+
+    /// Where connections are counted.
+    fn connections(&self) -> &Connections;
+}
+
+/// Serves a site until `stop` resolves; then nothing new is accepted, and requests under way are finished.
+///
+/// # Errors
+/// When the runtime cannot take the socket over.
+pub async fn serve<S: Served>(site: Site, served: S, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let listener = TcpListener::from_std(site.listener)?;
+    let connections = GracefulShutdown::new();
+    let tls = site.tls.map(Arc::new);
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) if connections.count() >= site.most_connections => {
+                served.connections().turned_away(Turned::TooMany);
+                if tls.is_none() {
+                    // As much as fits at once; nobody waits for a client here.
+                    let _ = stream.try_write(TOO_MANY);
+                }
+            }
+            Ok((stream, source)) => {
+                tokio::spawn(connection(
+                    stream,
+                    source,
+                    tls.clone(),
+                    served.clone(),
+                    connections.watcher(),
+                ));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests under way were not finished in time");
+    }
+    Ok(())
+}
+
+async fn connection<S: Served>(
+    stream: TcpStream,
+    source: SocketAddr,
+    tls: Option<Arc<TlsAcceptor>>,
+    served: S,
+    watcher: Watcher,
+) {
+    let counted = served.clone();
+    let _open = counted.connections().opened();
+    let source = source.ip().to_canonical();
+    if prepare(&stream).is_err() {
+        // The client has gone already.
+        return;
+    }
+    let Some(tls) = tls else {
+        return requests(stream, source, served, watcher).await;
+    };
+    match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => requests(stream, source, served, watcher).await,
+        Ok(Err(_)) => served.connections().turned_away(Turned::HandshakeFailed),
+        Err(_) => served.connections().turned_away(Turned::HandshakeTimeout),
+    }
+}
+
+/// Answers leave at once, and a client that stops reading loses its connection.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let limit = u32::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(stream, sockopt::TcpUserTimeout, &limit)?;
+    Ok(())
+}
+
+async fn requests<S: Served>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    source: IpAddr,
+    served: S,
+    watcher: Watcher,
+) {
+    let counted = served.clone();
+    let service = service_fn(move |request| {
+        let served = served.clone();
+        async move { Ok::<_, Infallible>(served.respond(request, source).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        let turned = if error.is_parse() {
+            Turned::Malformed
+        } else {
+            Turned::Broken
+        };
+        counted.connections().turned_away(turned);
+    }
+}

@@ -1,0 +1,151 @@
+//! The gateway's side of keyd's socket: one use of one private key, under the permit that policyd made for it.
+
+use crate::deadline::Deadline;
+use crate::error::ApiError;
+use chancel_domain::{Operation, RequestId};
+use chancel_link::Client;
+use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
+use chancel_wire::metric::Sample;
+use chancel_wire::permit::SignedPermit;
+use std::time::Duration;
+
+/// keyd.
+#[derive(Debug, Clone)]
+pub struct KeydClient(Client);
+
+/// One use of a private key.
+pub struct Use<'a> {
+    /// policyd's permit.
+    pub permit: SignedPermit,
+    /// The encoded input that the permit is bound to.
+    pub input: &'a [u8],
+    /// What it is, for the terms of an error.
+    pub operation: Operation,
+    /// The HTTP request, for the log.
+    pub request: RequestId,
+}
+
+impl KeydClient {
+    /// Speaks over a connection.
+    pub const fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// Uses a private key; `read` makes what it needs of the output, which is wiped afterwards.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] when keyd is away, hung or overloaded; else what keyd's refusal means for the
+    /// caller.
+    pub async fn use_key<T>(
+        &self,
+        what: Use<'_>,
+        deadline: Deadline,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ApiError> {
+        let Use {
+            permit,
+            input,
+            operation,
+            request,
+        } = what;
+        let call = self
+            .0
+            .call(&KeydRequest::Use { permit, input }, deadline.remaining()?);
+        let answer = call.await.map_err(|error| {
+            tracing::debug!(%request, %error, "keyd did not answer");
+            ApiError::Unavailable
+        })?;
+        match answer.decode() {
+            Ok(KeydReply::Output(output)) => Ok(read(output)),
+            Ok(KeydReply::Refused(error)) => Err(refused(error, operation, request)),
+            _ => {
+                tracing::error!(%request, "keyd answered something else than was asked");
+                Err(ApiError::Internal)
+            }
+        }
+    }
+
+    /// Whether keyd can work.
+    pub async fn is_healthy(&self, within: Duration) -> bool {
+        let answer = self.0.call(&KeydRequest::Health, within).await;
+        answer.is_ok_and(|answer| matches!(answer.decode(), Ok(KeydReply::Healthy(_))))
+    }
+
+    /// keyd's counters; none when it does not answer.
+    pub async fn samples(&self, within: Duration) -> Option<Vec<Sample>> {
+        let answer = self.0.call(&KeydRequest::Metrics, within).await.ok()?;
+        match answer.decode() {
+            Ok(KeydReply::Metrics(samples)) => Some(samples),
+            _ => None,
+        }
+    }
+}
+
+/// What a refusal means for the caller.
+fn refused(error: KeydError, operation: Operation, request: RequestId) -> ApiError {
+    match error {
+        KeydError::Undecryptable | KeydError::InvalidInput => match operation {
+            Operation::Unwrap => ApiError::InvalidWrappedKey,
+            Operation::Sign => ApiError::InvalidMessage,
+            _ => ApiError::InvalidCiphertext,
+        },
+        KeydError::Overloaded | KeydError::DeadlinePassed => ApiError::Unavailable,
+        // The caller cannot have caused these; they are reported once more by the daemon that knows why.
+        KeydError::KeyNotFound | KeydError::KeyFileDamaged(_) => {
+            tracing::error!(%request, %operation, reason = %error, "a private key is unavailable");
+            ApiError::KeyUnavailable
+        }
+        KeydError::SelfCheckFailed => {
+            tracing::error!(%request, %operation, "keyd's self-check failed");
+            ApiError::SelfCheckFailed
+        }
+        // A private-key use that could not be recorded or read for: fails closed, and may pass.
+        KeydError::StorageFailed => ApiError::Unavailable,
+        KeydError::Malformed
+        | KeydError::NotForThisPeer
+        | KeydError::PermitForged
+        | KeydError::PermitExpired
+        | KeydError::PermitReplayed
+        | KeydError::PermitForOtherOperation
+        | KeydError::PermitForOtherPayload
+        | KeydError::KeyExists => {
+            tracing::error!(%request, %operation, reason = %error, "keyd refused");
+            ApiError::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancel_wire::keyd::KeyFileDamage;
+
+    #[test]
+    fn each_refusal_has_its_code() {
+        let request = RequestId::from_bytes([0; 16]);
+        for (error, operation, code) in [
+            (KeydError::Undecryptable, Operation::Decrypt, "ERR_KEM_003"),
+            (KeydError::InvalidInput, Operation::Decrypt, "ERR_KEM_003"),
+            (KeydError::InvalidInput, Operation::Decapsulate, "ERR_KEM_003"),
+            (KeydError::Undecryptable, Operation::Unwrap, "ERR_KEM_011"),
+            (KeydError::KeyNotFound, Operation::Sign, "ERR_KMS_003"),
+            (
+                KeydError::KeyFileDamaged(KeyFileDamage::NotAuthentic),
+                Operation::Sign,
+                "ERR_KMS_003",
+            ),
+            (KeydError::SelfCheckFailed, Operation::Sign, "ERR_CRYPTO_001"),
+            (KeydError::PermitForged, Operation::Sign, "ERR_INTERNAL_001"),
+            (KeydError::PermitReplayed, Operation::Decrypt, "ERR_INTERNAL_001"),
+            (KeydError::Overloaded, Operation::Sign, "ERR_SERVICE_001"),
+            (KeydError::DeadlinePassed, Operation::Sign, "ERR_SERVICE_001"),
+            (KeydError::StorageFailed, Operation::Sign, "ERR_SERVICE_001"),
+        ] {
+            assert_eq!(
+                refused(error, operation, request).code().name(),
+                code,
+                "{error:?}"
+            );
+        }
+    }
+}

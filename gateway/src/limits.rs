@@ -1,0 +1,167 @@
+//! What the gateway takes at once: connections, requests, and bytes. Beyond each bound the answer is an error,
+//! before memory grows.
+
+use crate::error::ApiError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Body of one request, bytes: a full payload and a full `aad` in base64 with room to spare for JSON.
+pub const MAX_BODY: usize = 2 << 20;
+
+/// Bytes of bodies and answers of all requests together.
+pub const MAX_BODIES: usize = 128 << 20;
+
+/// Requests under way.
+pub const MAX_REQUESTS: usize = 1024;
+
+/// Connections, and those of the monitor.
+pub const MAX_CONNECTIONS: usize = 2048;
+/// Connections of the monitor.
+pub const MAX_MONITOR_CONNECTIONS: usize = 32;
+
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the headers of a request may take, and how long a connection may wait for its next request.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a body may take.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long sent bytes may go unacknowledged: a client that stops reading loses its connection.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Header lines of a request, and bytes of them together.
+pub const MAX_HEADERS: usize = 64;
+/// Bytes of a request's head.
+pub const MAX_HEAD: usize = 32 << 10;
+
+/// How long requests under way may take when the gateway stops.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests and bytes in use.
+#[derive(Debug)]
+pub struct Limits {
+    requests: Arc<Budget>,
+    bytes: Arc<Budget>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests: Budget::new(MAX_REQUESTS),
+            bytes: Budget::new(MAX_BODIES),
+        }
+    }
+}
+
+impl Limits {
+    /// A place among the requests under way.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] when all are taken.
+    pub fn enter(&self) -> Result<Claim, ApiError> {
+        let mut claim = Claim::none(&self.requests);
+        claim.grow_to(1)?;
+        Ok(claim)
+    }
+
+    /// A claim on memory, of nothing yet.
+    pub fn memory(&self) -> Claim {
+        Claim::none(&self.bytes)
+    }
+
+    /// Requests under way.
+    pub fn requests_in_use(&self) -> usize {
+        MAX_REQUESTS - self.requests.left.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in use.
+    pub fn bytes_in_use(&self) -> usize {
+        MAX_BODIES - self.bytes.left.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+struct Budget {
+    left: AtomicUsize,
+}
+
+impl Budget {
+    fn new(size: usize) -> Arc<Self> {
+        Arc::new(Self {
+            left: AtomicUsize::new(size),
+        })
+    }
+}
+
+/// Part of a budget, given back when dropped.
+#[derive(Debug)]
+pub struct Claim {
+    budget: Arc<Budget>,
+    taken: usize,
+}
+
+impl Claim {
+    fn none(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: budget.clone(),
+            taken: 0,
+        }
+    }
+
+    /// Raises the claim to `size`; a larger claim stays as it is.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] when the budget has no more; the claim is then unchanged.
+    pub fn grow_to(&mut self, size: usize) -> Result<(), ApiError> {
+        let more = size.saturating_sub(self.taken);
+        let take = |left: usize| left.checked_sub(more);
+        match self
+            .budget
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+        {
+            Ok(_) => {
+                self.taken += more;
+                Ok(())
+            }
+            Err(_) => Err(ApiError::Unavailable),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.budget.left.fetch_add(self.taken, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_bounded_and_given_back() {
+        let limits = Limits::default();
+        let mut first = limits.memory();
+        first.grow_to(MAX_BODIES - 1).unwrap();
+        let mut second = limits.memory();
+        assert_eq!(second.grow_to(2), Err(ApiError::Unavailable));
+        second.grow_to(1).unwrap();
+        second.grow_to(0).unwrap();
+        assert_eq!(limits.bytes_in_use(), MAX_BODIES);
+        drop((first, second));
+        assert_eq!(limits.bytes_in_use(), 0);
+    }
+
+    #[test]
+    fn one_request_too_many_is_refused() {
+        let limits = Limits::default();
+        let taken: Vec<_> = (0..MAX_REQUESTS).map(|_| limits.enter().unwrap()).collect();
+        assert_eq!(limits.enter().unwrap_err(), ApiError::Unavailable);
+        drop(taken);
+        assert!(limits.enter().is_ok());
+    }
+}

@@ -1,0 +1,88 @@
+//! The monitor, on a listener of its own that belongs on loopback: `/healthz` (this process is alive),
+//! `/readyz` (policyd and keyd answer), `/metrics` (counters of all three daemons, Prometheus text format).
+
+mod text;
+
+use crate::error::ApiError;
+use crate::http::Served;
+use crate::http::response::{Response, plain};
+use crate::metrics::Connections;
+use crate::pipeline::Gateway;
+use chancel_wire::metric::Sample;
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the other daemons may take.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What the monitor answers from.
+#[derive(Clone)]
+pub struct Monitor {
+    /// The gateway it tells of.
+    pub gateway: Arc<Gateway>,
+    /// Its own connections.
+    pub connections: Arc<Connections>,
+}
+
+impl Served for Monitor {
+    async fn respond(&self, request: Request<Incoming>, _: IpAddr) -> Response {
+        if request.method() != Method::GET {
+            return refused(ApiError::MethodNotAllowed("GET"));
+        }
+        match request.uri().path() {
+            "/healthz" => plain(200, JSON, r#"{"status":"alive"}"#.to_owned()),
+            "/readyz" => self.ready().await,
+            "/metrics" => self.metrics().await,
+            _ => refused(ApiError::UnknownRoute),
+        }
+    }
+
+    fn connections(&self) -> &Connections {
+        &self.connections
+    }
+}
+
+impl Monitor {
+    async fn ready(&self) -> Response {
+        let Gateway { policyd, keyd, .. } = &*self.gateway;
+        let (policyd, keyd) = tokio::join!(policyd.is_healthy(PATIENCE), keyd.is_healthy(PATIENCE));
+        let word = |healthy| if healthy { "ready" } else { "unavailable" };
+        let body = format!(
+            r#"{{"status":"{}","policyd":"{}","keyd":"{}"}}"#,
+            word(policyd && keyd),
+            word(policyd),
+            word(keyd)
+        );
+        plain(if policyd && keyd { 200 } else { 503 }, JSON, body)
+    }
+
+    async fn metrics(&self) -> Response {
+        let Gateway { policyd, keyd, .. } = &*self.gateway;
+        let (policyd, keyd) = tokio::join!(policyd.samples(PATIENCE), keyd.samples(PATIENCE));
+        let up = |daemon, up: bool| Sample::new("chancel_up", Some(("daemon", daemon)), u64::from(up));
+        let mut samples = vec![
+            up("gateway", true),
+            up("policyd", policyd.is_some()),
+            up("keyd", keyd.is_some()),
+        ];
+        samples.extend(self.gateway.metrics.samples(&self.gateway.limits));
+        samples.extend(policyd.unwrap_or_default());
+        samples.extend(keyd.unwrap_or_default());
+        plain(200, TEXT, text::render(samples))
+    }
+}
+
+fn refused(error: ApiError) -> Response {
+    let code = error.code();
+    let body = format!(
+        r#"{{"error":{{"error_code":"{}","message":"{error}"}}}}"#,
+        code.name()
+    );
+    plain(code.status(), JSON, body)
+}

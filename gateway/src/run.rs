@@ -1,0 +1,278 @@
+//! Starting the gateway, step by step. A step that fails ends the process: there is no smaller gateway to fall
+//! back to, and no flag that leaves a step out.
+
+mod address;
+mod threads;
+
+use crate::config::{Config, Peer, Protection, Unprotected};
+use crate::http::response::Response;
+use crate::http::tls::{self, TlsError};
+use crate::http::{self, Served, Site};
+use crate::keyd_client::KeydClient;
+use crate::limits::{Limits, MAX_CONNECTIONS, MAX_MONITOR_CONNECTIONS};
+use crate::metrics::{Connections, Metrics};
+use crate::monitor::Monitor;
+use crate::pipeline::rate_limit::RateLimits;
+use crate::pipeline::{self, Gateway};
+use crate::policyd_client::PolicydClient;
+use address::AddressError;
+use chancel_link::{Client, Endpoint};
+use chancel_sandbox::{Access, Confinement, ConfinementError, Sandboxed};
+use chancel_service::config::ConfigError;
+use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
+use chancel_service::secret_file::{self, SecretFileError};
+use chancel_wire::hello::{Role, ServiceToken};
+use hyper::Request;
+use hyper::body::Incoming;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::geteuid;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// The gateway's seccomp filter, compiled from seccomp/ARCH.json at build time.
+const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
+
+/// How often full token buckets are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Descriptors beside one for each connection.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Why the gateway did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The API would be served in the clear.
+    #[error(transparent)]
+    Unprotected(#[from] Unprotected),
+    /// The log could not be opened.
+    #[error(transparent)]
+    Log(#[from] LogOpenedBefore),
+    /// Running as root is refused: the gateway has no use for it.
+    #[error("refusing to run as root: give the gateway an account of its own")]
+    Root,
+    /// A service token was refused.
+    #[error("service token: {0}")]
+    Token(#[from] SecretFileError),
+    /// Certificate or key were refused.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// An address could not be taken or told.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There are not enough descriptors.
+    #[error("descriptors: {0} are needed, and the system gives {1}")]
+    Descriptors(u64, u64),
+    /// The system did not say how many descriptors there are.
+    #[error("descriptors: {0}")]
+    DescriptorsUnknown(nix::Error),
+    /// The sandbox could not be applied in full.
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
+    /// The runtime or its signals could not be set up.
+    #[error("runtime: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// [`StartError`]; once started it ends only by signal.
+pub fn run(config: &Path) -> Result<(), StartError> {
+    // 1. Configuration and log.
+    let config: Config = chancel_service::config::load(config)?;
+    let log = chancel_service::log::init("chancel-gateway", config.log)?;
+    if geteuid().is_root() {
+        return Err(StartError::Root);
+    }
+    if config.protection()? == Protection::Dangerous {
+        tracing::warn!(listen = %config.listen, "plain HTTP: API keys and payloads can be read on their way");
+    }
+    if !config.monitor_listen.ip().is_loopback() {
+        tracing::warn!(listen = %config.monitor_listen, "the monitor asks nobody for a key and is reachable");
+    }
+    allow_descriptors()?;
+
+    // 2. Secrets.
+    let policyd_token = token(&config.policyd)?;
+    let keyd_token = token(&config.keyd)?;
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+
+    // Counts the cores, for which it reads files that step 4 puts out of reach.
+    let rates = RateLimits::default();
+
+    // 3. Addresses.
+    let api = address::take(config.listen, config.address_file.as_deref())?;
+    let monitor = address::take(config.monitor_listen, config.monitor_address_file.as_deref())?;
+    let (api_address, monitor_address) = (api.local_addr()?, monitor.local_addr()?);
+
+    // 4. No core dumps, no ptrace, no capabilities, no files, no TCP connections to others. These hold for one
+    //    thread and are inherited by the threads it makes, so they come before the threads.
+    let mut filesystem = vec![
+        (existing_above(&config.policyd.socket), Access::Connect),
+        (existing_above(&config.keyd.socket), Access::Connect),
+    ];
+    if log == Destination::Journal {
+        filesystem.push((Path::new(JOURNAL_SOCKET), Access::Connect));
+    }
+    filesystem.dedup();
+    let confinement = Confinement {
+        filesystem: &filesystem,
+        deny_tcp: true,
+        seccomp: SECCOMP,
+    };
+    let restricted = confinement.restrict_this_thread()?;
+
+    // 5. All threads there will ever be, and the signals.
+    let workers = config.workers.unwrap_or_else(threads::cores).clamp(1, 256);
+    let runtime = threads::start(workers)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+
+    // 6. seccomp on all of them.
+    let landlock = restricted.landlock();
+    let sandboxed = restricted.seal()?;
+    tracing::info!(listen = %api_address, monitor_listen = %monitor_address, tls = tls.is_some(), workers,
+        ?landlock, "ready");
+
+    // 7. Serve until told to stop; then finish what is under way.
+    let api = Site {
+        listener: api,
+        tls,
+        most_connections: MAX_CONNECTIONS,
+    };
+    let monitor = Site {
+        listener: monitor,
+        tls: None,
+        most_connections: MAX_MONITOR_CONNECTIONS,
+    };
+    let outcome = runtime.block_on(async {
+        let gateway = gateway(&config, policyd_token, keyd_token, rates, &sandboxed);
+        let (stop, stopped) = watch::channel(false);
+        let stopping = async {
+            let name = tokio::select! {
+                _ = signals.0.recv() => "SIGTERM",
+                _ = signals.1.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "stopping");
+            stop.send_replace(true);
+        };
+        let ((), served) = tokio::join!(stopping, serve(gateway, api, monitor, stopped));
+        served
+    });
+    runtime.shutdown_background();
+    tracing::info!("stopped");
+    Ok(outcome?)
+}
+
+/// Puts the gateway together. The connections it opens are its first look at anything outside, which is why it
+/// wants to see the proof of the sandbox.
+fn gateway(
+    config: &Config,
+    policyd: ServiceToken,
+    keyd: ServiceToken,
+    rates: RateLimits,
+    _: &Sandboxed,
+) -> Arc<Gateway> {
+    let client = |peer: &Peer, token| {
+        let endpoint = Endpoint::Unix {
+            path: peer.socket.clone(),
+            uid: peer.account.uid(),
+        };
+        Client::new(endpoint, Role::Gateway, token)
+    };
+    Arc::new(Gateway {
+        policyd: PolicydClient::new(client(&config.policyd, policyd)),
+        keyd: KeydClient::new(client(&config.keyd, keyd)),
+        rates,
+        limits: Limits::default(),
+        metrics: Metrics::default(),
+    })
+}
+
+async fn serve(
+    gateway: Arc<Gateway>,
+    api: Site,
+    monitor: Site,
+    stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // The sender outlives this; were it gone, stopping would be right, too.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }
+    };
+    let sweep = async {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            gateway.rates.sweep();
+        }
+    };
+    let monitored = Monitor {
+        gateway: gateway.clone(),
+        connections: Arc::new(Connections::default()),
+    };
+    let both = async {
+        tokio::try_join!(
+            http::serve(api, Api(gateway.clone()), until_stopped()),
+            http::serve(monitor, monitored, until_stopped()),
+        )
+    };
+    tokio::select! {
+        served = both => served.map(|_| ()),
+        () = sweep => Ok(()),
+    }
+}
+
+/// The API as a site.
+#[derive(Clone)]
+struct Api(Arc<Gateway>);
+
+impl Served for Api {
+    async fn respond(&self, request: Request<Incoming>, source: IpAddr) -> Response {
+        pipeline::respond(&self.0, request, source).await
+    }
+
+    fn connections(&self) -> &Connections {
+        &self.0.metrics.connections
+    }
+}
+
+fn token(peer: &Peer) -> Result<ServiceToken, SecretFileError> {
+    secret_file::read_exact_32(&peer.token_file).map(|bytes| ServiceToken::from_bytes(*bytes))
+}
+
+/// Raises the number of descriptors to what the connections need.
+fn allow_descriptors() -> Result<(), StartError> {
+    let connections = u64::try_from(MAX_CONNECTIONS + MAX_MONITOR_CONNECTIONS).unwrap_or(u64::MAX);
+    let needed = connections + OTHER_DESCRIPTORS;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(StartError::DescriptorsUnknown)?;
+    if soft >= needed {
+        return Ok(());
+    }
+    if hard < needed {
+        return Err(StartError::Descriptors(needed, hard));
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(StartError::DescriptorsUnknown)
+}
+
+/// What to allow so that a socket can be connected to, now and when its daemon has been started anew: the
+/// service manager may remove and make again the directory that the socket lies in, and a rule follows the old
+/// one. So the rule is for the nearest directory above that.
+fn existing_above(socket: &Path) -> &Path {
+    socket
+        .ancestors()
+        .skip(2)
+        .find(|above| above.is_dir())
+        .unwrap_or(Path::new("/"))
+}

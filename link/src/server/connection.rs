@@ -1,0 +1,146 @@
+//! One admitted connection: reads what has come, answers all of it, writes all answers at once.
+
+use super::{AuthenticatedPeer, Handled, Handler, Incoming, Refusal, Reply};
+use crate::outbox::{Outbox, Queued};
+use crate::stream::Stream;
+use chancel_wire::frame::{self, FrameBuffer};
+use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
+use std::future::poll_fn;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::error;
+use zeroize::Zeroizing;
+
+struct Connection<'a, H> {
+    stream: Stream,
+    peer: AuthenticatedPeer,
+    handler: &'a H,
+    outbox: Outbox,
+    later: JoinSet<(u64, Reply)>,
+}
+
+/// Serves a peer until it leaves, breaks the protocol, or the server stops.
+pub(super) async fn serve<H: Handler>(
+    stream: Stream,
+    peer: AuthenticatedPeer,
+    handler: &H,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), Refusal> {
+    let mut connection = Connection {
+        stream,
+        peer,
+        handler,
+        outbox: Outbox::default(),
+        later: JoinSet::new(),
+    };
+    let outcome = connection.run(stopped).await;
+    // What was begun is finished although nobody hears of it: half a change would be worse.
+    connection.later.detach_all();
+    outcome
+}
+
+impl<H: Handler> Connection<'_, H> {
+    async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
+        let mut incoming = FrameBuffer::new();
+        let mut frame_due = None;
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+                Some(finished) = self.later.join_next() => {
+                    self.finish(finished);
+                    while let Some(finished) = self.later.try_join_next() {
+                        self.finish(finished);
+                    }
+                }
+                read = self.stream.read(incoming.spare()) => {
+                    // An error is a peer that has gone, like the end of the stream.
+                    let Some(count) = read.ok().filter(|count| *count > 0) else {
+                        return Ok(());
+                    };
+                    incoming.filled(count);
+                    let answered = self.answer(&mut incoming)?;
+                    frame_due = match frame_due {
+                        _ if !incoming.is_mid_frame() => None,
+                        Some(due) if answered == 0 => Some(due),
+                        _ => Some(Instant::now() + FRAME_TIMEOUT),
+                    };
+                }
+                () = until(frame_due) => return Err(Refusal::HalfOpenFrame),
+            }
+            if !self.write().await? {
+                return Ok(());
+            }
+        }
+        while let Some(finished) = self.later.join_next().await {
+            self.finish(finished);
+            if !self.write().await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles every whole frame; returns how many there were.
+    fn answer(&mut self, incoming: &mut FrameBuffer) -> Result<usize, Refusal> {
+        let mut count = 0;
+        while let Some(frame) = incoming.next_frame().map_err(|_| Refusal::MalformedFrame)? {
+            count += 1;
+            let correlation = frame.correlation;
+            if frame.body.is_empty() {
+                let bytes = Zeroizing::new(frame::seal_ping(correlation).to_vec());
+                self.outbox.push(Queued { correlation, bytes });
+                continue;
+            }
+            let request = Incoming {
+                body: frame.body,
+                budget: Duration::from_millis(frame.budget_ms.into()),
+            };
+            let reply = match self.handler.handle(&self.peer, request) {
+                Handled::Now(reply) => reply,
+                Handled::Later(future) if self.later.len() < MAX_IN_FLIGHT => {
+                    self.later.spawn(async move { (correlation, future.await) });
+                    continue;
+                }
+                Handled::Later(_) => self.handler.overloaded(),
+            };
+            self.send(correlation, reply);
+        }
+        Ok(count)
+    }
+
+    fn finish(&mut self, finished: Result<(u64, Reply), JoinError>) {
+        match finished {
+            Ok((correlation, reply)) => self.send(correlation, reply),
+            // Its caller runs into the deadline.
+            Err(panic) => error!(%panic, "a request's task failed"),
+        }
+    }
+
+    fn send(&mut self, correlation: u64, reply: Reply) {
+        let bytes = reply.into_frame(correlation);
+        self.outbox.push(Queued { correlation, bytes });
+    }
+
+    /// Writes everything; `false` when the peer has gone.
+    async fn write(&mut self) -> Result<bool, Refusal> {
+        if self.outbox.is_empty() {
+            return Ok(true);
+        }
+        let all = poll_fn(|cx| self.outbox.poll_write(&mut self.stream, cx));
+        match timeout(FRAME_TIMEOUT, all).await {
+            Ok(written) => Ok(written.is_ok()),
+            Err(_) => Err(Refusal::UnreadAnswers),
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,172 @@
+//! Starting policyd, step by step. A step that fails ends the process: there is no smaller policyd to fall back
+//! to.
+
+mod parts;
+
+use crate::config::Config;
+use crate::store::{Store, StoreError};
+use chancel_link::{BindError, Listener};
+use chancel_sandbox::{Access, Confinement, ConfinementError};
+use chancel_service::config::ConfigError;
+use chancel_service::log::{JOURNAL_SOCKET, LogOpenedBefore};
+use chancel_service::secret_file::SecretFileError;
+use nix::unistd::geteuid;
+use parts::{Secrets, Sockets};
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+/// policyd's seccomp filter, compiled from seccomp/ARCH.json at build time.
+const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
+
+/// Anybody may knock: who is let in is decided by the kernel's word on the peer, before a byte is read.
+const SOCKET_MODE: u32 = 0o666;
+
+/// How long changes of keys that are under way may take when policyd stops. What does not finish is a reservation
+/// that the next start rolls back.
+const STOP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Why policyd did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log could not be opened.
+    #[error(transparent)]
+    Log(#[from] LogOpenedBefore),
+    /// Running as root is refused: policyd has no use for it.
+    #[error("refusing to run as root: give policyd an account of its own")]
+    Root,
+    /// A service token or the API key secret was refused.
+    #[error("secret file: {0}")]
+    Secret(#[from] SecretFileError),
+    /// The database could not be opened or brought up to date.
+    #[error("database {}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: StoreError,
+    },
+    /// A socket could not be taken.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// The database has no directory of its own.
+    #[error("{}: the database needs a directory of its own", .0.display())]
+    NoDirectory(PathBuf),
+    /// The sandbox could not be applied in full.
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
+    /// The runtime or its signals could not be set up.
+    #[error("runtime: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Runs policyd until it is told to stop.
+///
+/// # Errors
+/// [`StartError`]; once started it ends only by signal.
+pub fn run(config: &Path) -> Result<(), StartError> {
+    // 1. Configuration and log.
+    let config: Config = chancel_service::config::load(config)?;
+    chancel_service::log::init("chancel-policyd", config.log)?;
+    if geteuid().is_root() {
+        return Err(StartError::Root);
+    }
+
+    // 2. Secrets.
+    let secrets = Secrets::read(&config)?;
+
+    // 3. The database, with its schema brought up to date.
+    let database = |source| StartError::Database {
+        path: config.database.clone(),
+        source,
+    };
+    let opened = Store::open(&config.database).map_err(database)?;
+
+    // 4. The sockets.
+    let sockets = Sockets {
+        service: Listener::bind(&config.socket, SOCKET_MODE)?,
+        admin: Listener::bind(&config.admin_socket, SOCKET_MODE)?,
+    };
+
+    // 5. No core dumps, no ptrace, no capabilities, no files but the database's directory. These hold for one
+    //    thread and are inherited by the threads it makes, so they come before the threads.
+    let directory = directory_of(&config.database)?;
+    let keyd_above = existing_above(&config.keyd.socket);
+    let mut filesystem = vec![(directory, Access::ReadWrite), (keyd_above, Access::Connect)];
+    let journal = Path::new(JOURNAL_SOCKET);
+    if journal.exists() {
+        filesystem.push((journal, Access::Connect));
+    }
+    let confinement = Confinement {
+        filesystem: &filesystem,
+        deny_tcp: true,
+        seccomp: SECCOMP,
+    };
+    let restricted = confinement.restrict_this_thread()?;
+
+    // 6. All threads there will ever be: this one, which serves, and the one that writes.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let store = opened.start().map_err(database)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        let of = |kind| signal(kind).map_err(StartError::Runtime);
+        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?)
+    };
+
+    // 7. seccomp on all of them.
+    let landlock = restricted.landlock();
+    let sandboxed = restricted.seal()?;
+    tracing::info!(?landlock, socket = %config.socket.display(), admin_socket = %config.admin_socket.display(),
+        "ready");
+
+    // 8. Serve until told to stop; then finish what is under way.
+    let writer_thread = store.writer_thread;
+    let outcome = runtime.block_on(async {
+        let parts = parts::assemble(&config, secrets, store.reader, store.writer, &sandboxed);
+        let locks = parts.locks.clone();
+        let stop = async move {
+            let name = tokio::select! {
+                _ = signals.0.recv() => "SIGTERM",
+                _ = signals.1.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "stopping");
+        };
+        let outcome = parts.serve(sockets, stop).await;
+        if timeout(STOP_PATIENCE, locks.close()).await.is_err() {
+            tracing::warn!("changes of keys under way were not finished in time");
+        }
+        outcome
+    });
+    drop(runtime);
+
+    // 9. The write-ahead log goes into the database, which is then one file.
+    writer_thread.finish().map_err(database)?;
+    tracing::info!("stopped");
+    outcome.map_err(StartError::Runtime)
+}
+
+fn directory_of(database: &Path) -> Result<&Path, StartError> {
+    database
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+        .ok_or_else(|| StartError::NoDirectory(database.to_owned()))
+}
+
+/// What to allow so that keyd's socket can be connected to, now and when keyd has been started anew. Its service
+/// manager may remove and make again the directory that the socket lies in, and a rule follows the old one; so
+/// the rule is for the nearest directory above that.
+fn existing_above(socket: &Path) -> &Path {
+    socket
+        .ancestors()
+        .skip(2)
+        .find(|above| above.is_dir())
+        .unwrap_or(Path::new("/"))
+}

@@ -1,0 +1,157 @@
+//! The parts of a running policyd, and how they hang together.
+
+use crate::admin::Admin;
+use crate::api_keys::ApiKeyHasher;
+use crate::ask::Asks;
+use crate::config::Config;
+use crate::keyd::{Keyd, KeydState, Watch};
+use crate::keys::{KeyLocks, Lifecycle, Reconciler};
+use crate::metrics::Metrics;
+use crate::permit::PermitIssuer;
+use crate::service::Service;
+use crate::store::{Reader, Writer};
+use chancel_link::{Admission, Client, Endpoint, Expected, Listener, OperatorRule, Refusals};
+use chancel_sandbox::Sandboxed;
+use chancel_service::secret_file::{SecretFileError, read_exact_32};
+use chancel_wire::hello::{Role, ServiceToken};
+use nix::unistd::geteuid;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What was read from secret files.
+pub(super) struct Secrets {
+    hasher: ApiKeyHasher,
+    gateway_token: ServiceToken,
+    keyd_token: ServiceToken,
+}
+
+impl Secrets {
+    pub(super) fn read(config: &Config) -> Result<Self, SecretFileError> {
+        let token = |path: &Path| read_exact_32(path).map(|bytes| ServiceToken::from_bytes(*bytes));
+        Ok(Self {
+            hasher: ApiKeyHasher::new(&*read_exact_32(&config.api_key_secret_file)?),
+            gateway_token: token(&config.gateway.token_file)?,
+            keyd_token: token(&config.keyd.token_file)?,
+        })
+    }
+}
+
+/// The two sockets, taken.
+pub(super) struct Sockets {
+    pub(super) service: Listener,
+    pub(super) admin: Listener,
+}
+
+/// Everything that serves.
+pub(super) struct Parts {
+    service: Service,
+    admin: Admin,
+    refusals: Arc<Refusals>,
+    gateway: Admission,
+    operators: Admission,
+    watch: Watch,
+    pub(super) locks: Arc<KeyLocks>,
+}
+
+/// Puts the parts together, on the proof that the sandbox holds. Inside the runtime: it starts connecting to keyd.
+pub(super) fn assemble(
+    config: &Config,
+    secrets: Secrets,
+    reader: Reader,
+    writer: Writer,
+    _sandboxed: &Sandboxed,
+) -> Parts {
+    let endpoint = Endpoint::Unix {
+        path: config.keyd.socket.clone(),
+        uid: config.keyd.account.uid(),
+    };
+    let keyd = Keyd::new(Client::new(endpoint, Role::Policyd, secrets.keyd_token));
+    let reader = Arc::new(reader);
+    let hasher = Arc::new(secrets.hasher);
+    let locks = Arc::new(KeyLocks::new());
+    let lifecycle = Arc::new(Lifecycle::new(
+        keyd.clone(),
+        reader.clone(),
+        writer.clone(),
+        locks.clone(),
+    ));
+    let reconciler = Arc::new(Reconciler::new(keyd.clone(), reader.clone(), lifecycle.clone()));
+    let issuer = Arc::new(PermitIssuer::default());
+    let state = Arc::new(KeydState::default());
+    let refusals = Arc::new(Refusals::new());
+    let expected = Expected {
+        role: Role::Gateway,
+        uid: config.gateway.account.uid(),
+        token: secrets.gateway_token,
+    };
+    let operators = OperatorRule {
+        uids: vec![0, geteuid().as_raw()],
+        gid: config.admin_group.map(|group| group.gid()),
+    };
+    Parts {
+        service: Service {
+            asks: Asks {
+                reader: reader.clone(),
+                hasher: hasher.clone(),
+                issuer: issuer.clone(),
+                lifecycle,
+                metrics: Arc::new(Metrics::default()),
+            },
+            keyd: state.clone(),
+            reconciler: reconciler.clone(),
+            refusals: refusals.clone(),
+        },
+        admin: Admin {
+            reader,
+            writer,
+            hasher,
+            keyd: state.clone(),
+            reconciler: reconciler.clone(),
+        },
+        refusals,
+        gateway: Admission::Services(vec![expected]),
+        operators: Admission::Operators(operators),
+        watch: Watch {
+            keyd,
+            issuer,
+            reconciler,
+            state,
+        },
+        locks,
+    }
+}
+
+impl Parts {
+    /// Serves both sockets until `stop` resolves, then until what is under way is answered.
+    pub(super) async fn serve(self, sockets: Sockets, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let following = tokio::spawn(self.watch.run());
+        let (stopper, stopped) = watch::channel(false);
+        let is_stopped = |mut stopped: watch::Receiver<bool>| async move {
+            // A sender that is gone stops as well.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        let service = sockets.service.serve(
+            self.gateway,
+            Arc::new(self.service),
+            self.refusals.clone(),
+            is_stopped(stopped.clone()),
+        );
+        let admin = sockets.admin.serve(
+            self.operators,
+            Arc::new(self.admin),
+            self.refusals,
+            is_stopped(stopped),
+        );
+        let stopping = async {
+            stop.await;
+            // Both servers have gone already when nobody listens.
+            let _ = stopper.send(true);
+            Ok(())
+        };
+        let outcome = tokio::try_join!(service, admin, stopping);
+        following.abort();
+        outcome.map(|_| ())
+    }
+}

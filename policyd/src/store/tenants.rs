@@ -1,0 +1,155 @@
+//! Tenants: as operators see all of them, and as a tenant sees itself.
+
+use super::access::{Session, Write};
+use super::{StoreError, TenantScope, columns};
+use chancel_domain::{Family, TenantId, TenantStatus};
+use chancel_wire::admin::TenantRecord;
+use chancel_wire::policyd::TenantView;
+use rusqlite::{Row, params};
+
+/// The tenants of the installation. Only somebody the admin socket has let in gets one.
+pub struct Operators<'a, Access> {
+    session: Session<'a, Access>,
+}
+
+impl<'a, Access> Operators<'a, Access> {
+    pub(super) const fn new(session: Session<'a, Access>) -> Self {
+        Self { session }
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn tenant(&self, id: TenantId) -> Result<Option<TenantRecord>, StoreError> {
+        let mut statement = self
+            .session
+            .statement("SELECT id, name, plan, status, created_at_ms FROM tenants WHERE id = ?1")?;
+        let mut rows = statement.query([id.as_bytes()])?;
+        rows.next()?.map(record).transpose()
+    }
+
+    /// At most `most` tenants in the order of their ids, after a given one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn tenants_after(
+        &self,
+        after: Option<TenantId>,
+        most: usize,
+    ) -> Result<Vec<TenantRecord>, StoreError> {
+        // No id sorts before the empty blob.
+        let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let mut statement = self.session.statement(
+            "SELECT id, name, plan, status, created_at_ms FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![after, most as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(record(row)?);
+        }
+        Ok(found)
+    }
+
+    /// What belongs to a tenant; `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn scope(&self, id: TenantId) -> Result<Option<(TenantRecord, TenantScope<'a, Access>)>, StoreError> {
+        let tenant = self.tenant(id)?;
+        Ok(tenant.map(|record| (record, TenantScope::new(self.session, id))))
+    }
+}
+
+impl Operators<'_, Write> {
+    /// Stores a new tenant; `false` when its name is taken.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be stored.
+    pub fn insert_tenant(&self, tenant: &TenantRecord) -> Result<bool, StoreError> {
+        let mut statement = self.session.statement(
+            "INSERT INTO tenants (id, name, plan, status, created_at_ms, updated_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (name) DO NOTHING",
+        )?;
+        let inserted = statement.execute(params![
+            tenant.id.as_bytes(),
+            tenant.name.as_str(),
+            tenant.plan.name(),
+            tenant.status.name(),
+            tenant.created_at_ms,
+        ])?;
+        Ok(inserted == 1)
+    }
+
+    /// Changes a tenant's standing; nothing happens when it has that standing or does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be stored.
+    pub fn set_tenant_status(
+        &self,
+        id: TenantId,
+        status: TenantStatus,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let mut statement = self
+            .session
+            .statement("UPDATE tenants SET status = ?2, updated_at_ms = ?3 WHERE id = ?1 AND status <> ?2")?;
+        statement.execute(params![id.as_bytes(), status.name(), now_ms])?;
+        Ok(())
+    }
+}
+
+impl<Access> TenantScope<'_, Access> {
+    /// The tenant as it sees itself; `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn own_tenant(&self) -> Result<Option<TenantView>, StoreError> {
+        let (kem_keys, signature_keys) = self.unarchived_keys()?;
+        let api_keys = self.unrevoked_api_keys()?;
+        let mut statement =
+            self.statement("SELECT name, plan, created_at_ms, updated_at_ms FROM tenants WHERE id = ?1")?;
+        let mut rows = statement.query([self.tenant_id()])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        Ok(Some(TenantView {
+            id: self.tenant(),
+            name: columns::name(row, 0)?.into(),
+            plan: columns::plan(row, 1)?,
+            created_at_ms: row.get(2)?,
+            updated_at_ms: row.get(3)?,
+            kem_keys,
+            signature_keys,
+            api_keys,
+        }))
+    }
+
+    /// How many keys are not archived: encapsulation keys, then signature keys.
+    fn unarchived_keys(&self) -> Result<(u32, u32), StoreError> {
+        let mut statement = self.statement(
+            "SELECT algorithm, count(*) FROM keys
+             WHERE tenant_id = ?1 AND state IN ('active', 'retired') GROUP BY algorithm",
+        )?;
+        let mut rows = statement.query([self.tenant_id()])?;
+        let (mut kem, mut signature) = (0, 0);
+        while let Some(row) = rows.next()? {
+            let count: u32 = row.get(1)?;
+            match columns::algorithm(row, 0)?.family() {
+                Family::Kem => kem += count,
+                Family::Signature => signature += count,
+            }
+        }
+        Ok((kem, signature))
+    }
+}
+
+fn record(row: &Row<'_>) -> Result<TenantRecord, StoreError> {
+    Ok(TenantRecord {
+        id: TenantId::from_bytes(row.get(0)?),
+        name: columns::name(row, 1)?,
+        plan: columns::plan(row, 2)?,
+        status: columns::tenant_status(row, 3)?,
+        created_at_ms: row.get(4)?,
+    })
+}

@@ -1,0 +1,163 @@
+//! Bytes that are no frames, from a peer that was let in: its connection is closed or it is told so, and nobody else
+//! notices. A good client works beside each attempt.
+
+use crate::scene::{CONNECTIONS_REFUSED, REQUESTS_REFUSED, Scene, assert_counted, connect, scene};
+use chancel_tests::Daemon;
+use chancel_tests::actor::Held;
+use chancel_tests::raw::Peer;
+use chancel_wire::frame;
+use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
+use chancel_wire::limits::{FRAME_TIMEOUT, MAX_FRAME_BODY};
+use chancel_wire::policyd::{PolicydFailure, PolicydReply, PolicydRequest};
+use std::time::{Duration, Instant};
+
+const POLICYD_REFUSED: &str = "chancel_policyd_connections_refused_total";
+/// Beyond a bound of the protocol, for a busy machine.
+const MARGIN: Duration = Duration::from_secs(8);
+
+/// Does something to a connection that gets it closed, counted under the reason that each daemon has its own name for,
+/// while good clients of both daemons go on.
+#[track_caller]
+fn closed(scene: &mut Scene, reasons: [&str; 2], attack: impl Fn(&mut Held<Peer>)) {
+    for daemon in [Daemon::Keyd, Daemon::Policyd] {
+        let before = (scene.keyd.keyd_metrics(), scene.policyd.policyd_metrics());
+        let mut victim = connect(&scene.system, daemon);
+        attack(&mut victim);
+        // Before the attacker's connection has ended, and after.
+        works(scene);
+        assert!(victim.is_closed(), "{daemon:?} keeps the connection");
+        works(scene);
+        match daemon {
+            Daemon::Keyd => {
+                let after = scene.keyd.keyd_metrics();
+                assert_counted(&before.0, &after, CONNECTIONS_REFUSED, reasons[0], 1);
+            }
+            _ => {
+                let after = scene.policyd.policyd_metrics();
+                assert_counted(&before.1, &after, POLICYD_REFUSED, reasons[1], 1);
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn works(scene: &mut Scene) {
+    let (permit, input) = scene.permit_to_sign(b"beside the attack");
+    scene.works(&permit, &input);
+}
+
+#[test]
+fn an_oversized_frame_closes_that_connection_alone() {
+    let mut scene = scene();
+    let reasons = ["frame-out-of-bounds", "malformed-frame"];
+    // One byte more than the largest body, and the largest number there is; the body is not even sent.
+    for length in [12 + MAX_FRAME_BODY as u32 + 1, u32::MAX, 1 << 31] {
+        closed(&mut scene, reasons, |peer| {
+            peer.send_bytes(&length.to_be_bytes()).expect("sent");
+        });
+    }
+}
+
+#[test]
+fn a_frame_shorter_than_its_header_closes_that_connection_alone() {
+    let mut scene = scene();
+    for length in [0u32, 1, 11] {
+        closed(&mut scene, ["frame-out-of-bounds", "malformed-frame"], |peer| {
+            peer.send_bytes(&length.to_be_bytes()).expect("sent");
+        });
+    }
+}
+
+#[test]
+fn garbage_closes_that_connection_alone() {
+    let mut scene = scene();
+    for seed in 0u8..4 {
+        closed(&mut scene, ["frame-out-of-bounds", "malformed-frame"], |peer| {
+            // Its first four bytes are no length; what follows them is read by nobody.
+            let garbage: Vec<u8> = (0..100_000u32)
+                .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed | 0x80)
+                .collect();
+            let _ = peer.send_bytes(&garbage);
+        });
+    }
+}
+
+#[test]
+fn a_half_open_frame_closes_that_connection_alone() {
+    let mut scene = scene();
+    let whole = frame::seal(1, 1_000, &vec![7u8; 1_000]);
+    for cut in [1, 4, 15, 16, whole.len() - 1] {
+        let begun = Instant::now();
+        closed(&mut scene, ["half-frame", "half-open-frame"], |peer| {
+            peer.send_bytes(&whole[..cut]).expect("sent");
+        });
+        // For both daemons, one after the other.
+        let bound = 2 * FRAME_TIMEOUT + MARGIN;
+        assert!(begun.elapsed() < bound, "took {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_truncated_frame_is_dropped_with_its_connection() {
+    let mut scene = scene();
+    let keyd = chancel_wire::encode(&KeydRequest::Health);
+    let policyd = chancel_wire::encode(&PolicydRequest::Health);
+    for (daemon, body) in [(Daemon::Keyd, keyd), (Daemon::Policyd, policyd)] {
+        let before = (scene.keyd.keyd_metrics(), scene.policyd.policyd_metrics());
+        let mut header = frame::seal_ping(1);
+        header[..4].copy_from_slice(&(12 + body.len() as u32 + 1).to_be_bytes());
+        let mut victim = connect(&scene.system, daemon);
+        victim
+            .send_bytes(&[header.as_slice(), &body].concat())
+            .expect("sent");
+        drop(victim);
+        works(&mut scene);
+        // A peer that goes away in the middle is nothing to be counted, and nothing was answered or done.
+        let after = (scene.keyd.keyd_metrics(), scene.policyd.policyd_metrics());
+        assert_eq!(before.0.sum(REQUESTS_REFUSED), after.0.sum(REQUESTS_REFUSED));
+    }
+}
+
+#[test]
+fn a_body_that_is_no_request_is_answered_as_such() {
+    let mut scene = scene();
+    let bodies: Vec<Vec<u8>> = vec![
+        vec![0xff; 100],
+        vec![7],
+        vec![0; MAX_FRAME_BODY],
+        b"{\"operation\": \"sign\"}".to_vec(),
+        [chancel_wire::encode(&KeydRequest::Health), vec![0]].concat(),
+    ];
+    let before = scene.keyd.keyd_metrics();
+    for body in &bodies {
+        let answer = scene.keyd.ask_bytes(body).expect("keyd answers");
+        assert!(
+            matches!(answer.keyd(), KeydReply::Refused(KeydError::Malformed)),
+            "{:?}",
+            answer.keyd()
+        );
+    }
+    let after = scene.keyd.keyd_metrics();
+    assert_counted(
+        &before,
+        &after,
+        REQUESTS_REFUSED,
+        "malformed",
+        bodies.len() as u64,
+    );
+    let bodies = [
+        vec![0xff; 100],
+        vec![0; MAX_FRAME_BODY],
+        b"GET / HTTP/1.1".to_vec(),
+        [chancel_wire::encode(&PolicydRequest::Health), vec![0]].concat(),
+    ];
+    for body in &bodies {
+        let answer = scene.policyd.ask_bytes(body).expect("policyd answers");
+        assert!(
+            matches!(answer.policyd(), PolicydReply::Failed(PolicydFailure::Malformed)),
+            "{:?}",
+            answer.policyd()
+        );
+    }
+    works(&mut scene);
+}
