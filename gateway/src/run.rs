@@ -26,6 +26,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
+use rustls::crypto::aws_lc_rs::default_provider;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -64,6 +65,9 @@ pub enum StartError {
     /// Certificate or key were refused.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The random generator does not work.
+    #[error("the cryptographic library has no randomness")]
+    NoRandomness,
     /// An address could not be taken or told.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -105,7 +109,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let keyd_token = token(&config.keyd)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
 
-    // Counts the cores, for which it reads files that step 4 puts out of reach.
+    // What looks at the system when it is first used is used now: the cryptographic library asks for devices,
+    // and the buckets count the cores, both by way of files that step 4 puts out of reach.
+    default_provider()
+        .secure_random
+        .fill(&mut [0; 1])
+        .map_err(|_| StartError::NoRandomness)?;
     let rates = RateLimits::default();
 
     // 3. Addresses.

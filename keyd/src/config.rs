@@ -3,6 +3,7 @@
 use chancel_service::account::Account;
 use chancel_service::log::Level;
 use serde::Deserialize;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// The whole file; see docs/configuration.md.
@@ -15,9 +16,13 @@ pub struct Config {
     pub key_directory: PathBuf,
     /// Expanded private keys that may be in memory at once.
     #[serde(default = "default_cached_keys")]
-    pub cached_keys: usize,
+    pub cached_keys: NonZeroUsize,
     /// Threads that do private-key work; a thread a core when absent.
-    pub workers: Option<usize>,
+    pub workers: Option<NonZeroUsize>,
+    /// Lets keyd, policyd and the gateway share accounts. Then the kernel cannot tell them apart: service tokens
+    /// alone do, and whoever runs code in the gateway can read key files.
+    #[serde(default)]
+    pub dangerous_shared_account: bool,
     /// The least severe events that are logged.
     #[serde(default)]
     pub log: Level,
@@ -64,6 +69,14 @@ pub struct Peer {
     pub token_file: PathBuf,
 }
 
-const fn default_cached_keys() -> usize {
-    1024
+fn default_cached_keys() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(1023)
+}
+
+impl Config {
+    /// Whether two of the three daemons run under one account, keyd itself under `own`.
+    pub fn shares_accounts(&self, own: u32) -> bool {
+        let (gateway, policyd) = (self.gateway.account.uid(), self.policyd.account.uid());
+        own == gateway || own == policyd || gateway == policyd
+    }
 }

@@ -41,9 +41,11 @@ impl Metrics {
         self.count(name, "reason", reason);
     }
 
-    /// A connection was refused, or closed for what it sent.
-    pub fn connection_refused(&self, reason: &'static str) {
-        self.count("chancel_keyd_connections_refused_total", "reason", reason);
+    /// A connection was refused, or closed for what it sent. `Some` count when it is worth a line in the log:
+    /// the first, the second, the fourth of its reason and so on, so that nobody can drown the log by knocking.
+    pub fn connection_refused(&self, reason: &'static str) -> Option<u64> {
+        let count = self.count("chancel_keyd_connections_refused_total", "reason", reason);
+        count.is_power_of_two().then_some(count)
     }
 
     /// All counters that are not 0.
@@ -54,10 +56,11 @@ impl Metrics {
             .collect()
     }
 
-    fn count(&self, name: &'static str, label: &'static str, value: &'static str) {
+    fn count(&self, name: &'static str, label: &'static str, value: &'static str) -> u64 {
         let mut series = self.series();
         let counter = series.entry((name, label, value)).or_default();
         *counter = counter.saturating_add(1);
+        *counter
     }
 
     fn series(&self) -> MutexGuard<'_, BTreeMap<Series, u64>> {

@@ -16,6 +16,7 @@ use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
@@ -69,6 +70,12 @@ pub enum StartError {
     /// Signals could not be set up.
     #[error("signals: {0}")]
     Signals(nix::Error),
+    /// The boundary between the daemons is their accounts.
+    #[error(
+        "keyd, policyd and the gateway must run under accounts of their own; `dangerous_shared_account = true` gives \
+         that up"
+    )]
+    SharedAccount,
     /// Running as root is refused: a key daemon has no use for it.
     #[error("refusing to run as root: give keyd an account of its own")]
     Root,
@@ -87,11 +94,19 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     if nix::unistd::geteuid().is_root() {
         return Err(StartError::Root);
     }
+    if config.shares_accounts(nix::unistd::geteuid().as_raw()) {
+        if !config.dangerous_shared_account {
+            return Err(StartError::SharedAccount);
+        }
+        tracing::warn!(
+            "daemons share an account: the gateway's code can reach key files; only for trying out"
+        );
+    }
     let admission = Admission::new(vec![
         Expected::load(Role::Gateway, &config.gateway)?,
         Expected::load(Role::Policyd, &config.policyd)?,
     ]);
-    let arena = SecretArena::new(config.cached_keys.saturating_add(1), SECRET_SLOT)?;
+    let arena = SecretArena::new(config.cached_keys.get().saturating_add(1), SECRET_SLOT)?;
     let kek = Kek::obtain(&config.kek, &arena)?;
     let directory = KeyDirectory::open(&config.key_directory)?;
     crypto::init().map_err(StartError::Crypto)?;
@@ -123,7 +138,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let restricted = confinement.restrict_this_thread()?;
 
     // 5. All threads there will ever be.
-    let workers = config.workers.unwrap_or(cores).clamp(1, 256);
+    let workers = config.workers.map_or(cores, NonZeroUsize::get).min(256);
     let running = Arc::new(Barrier::new(workers + POLICYD_WORKERS + unix::CONNECTIONS + 1));
     let pools = Pools {
         gateway: Pool::start("gateway", workers, &running).map_err(StartError::Threads)?,
@@ -134,10 +149,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     running.wait();
 
     // 6. seccomp on all of them; with its proof, keyd begins to answer.
+    let landlock = restricted.landlock();
     keyd.open(restricted.seal()?);
     tracing::info!(
         kek_source = keyd.keyring().kek().source(),
         secret_memory = keyd.keyring().secret_memory(),
+        ?landlock,
         socket = %config.socket.display(),
         "ready"
     );

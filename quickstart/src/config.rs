@@ -60,8 +60,13 @@ fn cached_keys() -> u64 {
 
 fn keyd(state: &State, accounts: &Accounts) -> String {
     let own = state.path("keyd");
+    let shared = if accounts.separate {
+        ""
+    } else {
+        "dangerous_shared_account = true\n"
+    };
     let mut text = format!(
-        "socket = {}\nkey_directory = {}\ncached_keys = {}\n\n[kek]\nsource = \"file\"\npath = {}\ngeneration = 1\n",
+        "socket = {}\nkey_directory = {}\ncached_keys = {}\n{shared}\n[kek]\nsource = \"file\"\npath = {}\ngeneration = 1\n",
         quoted(&state.keyd_socket()),
         quoted(&own.join("keys")),
         cached_keys(),

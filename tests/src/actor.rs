@@ -7,11 +7,13 @@ use crate::binaries;
 use crate::installation::Installation;
 use crate::raw::{Line, Peer};
 use chancel_wire::hello::{Role, ServiceToken};
-use std::io;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// Somebody who runs code under an account.
 #[derive(Debug, Clone)]
@@ -135,11 +137,46 @@ impl Actor {
         ServiceToken::from_bytes(bytes.try_into().expect("a token has 32 bytes"))
     }
 
-    /// A command that runs this crate's program as the account, with one of its verbs.
-    pub fn command(&self, verb: &str) -> Command {
+    /// Starts a process that does nothing until it is dropped, and waits until it does that.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn rest(&self, directory: &Path) -> Resting {
         let mut command = Command::new(&self.program);
-        command.arg(verb).env_clear().current_dir("/");
-        self.account.applied_to(&mut command);
         command
+            .arg("rest")
+            .env_clear()
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = self.account.applied_to(&mut command).spawn().expect("a process");
+        let mut output = child.stdout.take().expect("a pipe");
+        output.read_exact(&mut [0]).expect("the process rests");
+        Resting {
+            process: OneProcess(child),
+        }
+    }
+}
+
+/// A process that does nothing: what daemons differ from.
+#[derive(Debug)]
+pub struct Resting {
+    process: OneProcess,
+}
+
+impl Resting {
+    /// Its pid.
+    pub fn pid(&self) -> Pid {
+        // NOTE(expect): Linux's pids end at 4,194,304.
+        Pid::from_raw(i32::try_from(self.process.0.id()).expect("a pid"))
+    }
+
+    /// Sends it a signal that ends it, and says how it ended.
+    ///
+    /// # Panics
+    /// When it cannot be signalled.
+    pub fn end_by(mut self, signal: Signal) -> ExitStatus {
+        kill(self.pid(), signal).expect("a child can be signalled");
+        self.process.0.wait().expect("a child can be waited for")
     }
 }

@@ -70,10 +70,11 @@ fn peer(section: &str, account: Account, token: &Path, socket: Option<&Path>) ->
 fn keyd(layout: &Layout, accounts: &Accounts, options: &Options) -> String {
     let own = layout.path("keyd");
     format!(
-        "socket = {}\nkey_directory = {}\ncached_keys = {}\n\n[kek]\nsource = \"file\"\npath = {}\ngeneration = 1\n",
+        "socket = {}\nkey_directory = {}\ncached_keys = {}\ndangerous_shared_account = {}\n\n[kek]\nsource = \"file\"\npath = {}\ngeneration = 1\n",
         quoted(&layout.keyd_socket()),
         quoted(&layout.key_directory()),
         options.cached_keys,
+        accounts.keyd.uid == accounts.gateway.uid,
         quoted(&own.join("kek")),
     ) + &peer("gateway", accounts.gateway, &own.join("gateway-keyd.token"), None)
         + &peer("policyd", accounts.policyd, &own.join("policyd-keyd.token"), None)

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Connections that are served at once, and the threads that serve them.
 pub const CONNECTIONS: usize = 16;
@@ -107,8 +108,9 @@ impl Acceptor {
             return;
         };
         let refuse = |refusal: &Refusal| {
-            keyd.metrics().connection_refused(refusal.name());
-            tracing::warn!(uid = kernel.uid, pid = kernel.pid, %refusal, "connection refused");
+            if let Some(count) = keyd.metrics().connection_refused(refusal.name()) {
+                tracing::warn!(uid = kernel.uid, pid = kernel.pid, %refusal, count, "connection refused");
+            }
         };
         if !self.admission.admits_account(kernel.uid) {
             return refuse(&Refusal::WrongAccount);
@@ -121,7 +123,7 @@ impl Acceptor {
                 tracing::info!(peer = peer.role().name(), pid = peer.pid(), "connected");
                 let ended = connection::serve(stream, peer, keyd);
                 if let Some(reason) = ended.as_fault() {
-                    keyd.metrics().connection_refused(reason);
+                    let _ = keyd.metrics().connection_refused(reason);
                 }
                 tracing::info!(peer = peer.role().name(), pid = peer.pid(), %ended, "disconnected");
             }
@@ -143,9 +145,9 @@ fn authenticate(
 }
 
 /// Reads the hello within [`HELLO_TIMEOUT`] in all, however slowly its bytes come.
-fn read_hello(mut stream: &UnixStream) -> Result<[u8; HELLO_LEN], Refusal> {
+fn read_hello(mut stream: &UnixStream) -> Result<Zeroizing<[u8; HELLO_LEN]>, Refusal> {
     let until = Instant::now() + HELLO_TIMEOUT;
-    let mut bytes = [0; HELLO_LEN];
+    let mut bytes = Zeroizing::new([0; HELLO_LEN]);
     let mut rest = bytes.as_mut_slice();
     while !rest.is_empty() {
         let left = until.saturating_duration_since(Instant::now());

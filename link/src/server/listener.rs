@@ -145,9 +145,11 @@ impl Listener {
                             "connected"
                         );
                         if let Err(refusal) = connection::serve(stream, peer, &*handler, stopped).await {
-                            refusals.add(refusal);
+                            let Some(count) = refusals.add(refusal) else {
+                                return;
+                            };
                             let (role, uid, pid) = (peer.role().name(), peer.uid(), peer.pid());
-                            warn!(role, uid, pid, reason = %refusal, "connection cut");
+                            warn!(role, uid, pid, reason = %refusal, count, "connection cut");
                         }
                     }
                 }
@@ -164,10 +166,12 @@ impl Listener {
 }
 
 fn report(refusals: &Refusals, refused: &Refused) {
-    refusals.add(refused.refusal);
+    let Some(count) = refusals.add(refused.refusal) else {
+        return;
+    };
     let uid = refused.credentials.map(|peer| peer.uid);
     let pid = refused.credentials.map(|peer| peer.pid);
-    warn!(uid, pid, reason = %refused.refusal, "connection refused");
+    warn!(uid, pid, reason = %refused.refusal, count, "connection refused");
 }
 
 fn clear_stale(path: &Path) -> Result<(), BindError> {

@@ -71,8 +71,13 @@ impl Refusals {
             .collect()
     }
 
-    pub(super) fn add(&self, refusal: Refusal) {
-        self.0[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    /// Counts a refusal. `Some` count when it is worth a line in the log: the first, the second, the fourth of
+    /// its reason and so on, so that nobody can drown the log by knocking.
+    pub(super) fn add(&self, refusal: Refusal) -> Option<u64> {
+        let count = self.0[refusal as usize]
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
+        count.is_power_of_two().then_some(count)
     }
 }
 
@@ -85,8 +90,17 @@ mod tests {
         let refusals = Refusals::new();
         for (index, (refusal, _)) in REFUSALS.iter().enumerate() {
             assert_eq!(*refusal as usize, index);
-            refusals.add(*refusal);
+            assert_eq!(refusals.add(*refusal), Some(1));
         }
         assert!(refusals.samples("refused").iter().all(|sample| sample.value == 1));
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_counted_in_full_and_logged_in_few_lines() {
+        let refusals = Refusals::new();
+        let logged = (0..1000)
+            .filter(|_| refusals.add(Refusal::WrongUser).is_some())
+            .count();
+        assert_eq!((refusals.count(Refusal::WrongUser), logged), (1000, 10));
     }
 }

@@ -1,7 +1,8 @@
 //! A process that tests start under the account of an attacker, so that the kernel's word on it is real.
 //!
 //! `connect SOCKET` connects to a Unix socket and passes bytes between it and standard input, which is a socket as well;
-//! it ends when the other side has closed. `read FILE` prints a file. `rest` does nothing until it is ended.
+//! it ends when the other side has closed. `read FILE` prints a file. `rest` prints a dot and does nothing until it is
+//! ended.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -19,9 +20,7 @@ fn main() -> ExitCode {
     let done = match (verb.as_deref().and_then(|verb| verb.to_str()), target) {
         (Some("connect"), Some(socket)) => connect(Path::new(&socket)),
         (Some("read"), Some(file)) => read(Path::new(&file)),
-        (Some("rest"), None) => loop {
-            thread::sleep(Duration::from_secs(1));
-        },
+        (Some("rest"), None) => rest(),
         _ => Err(io::Error::other(
             "usage: chancel-attacker connect SOCKET | read FILE | rest",
         )),
@@ -32,6 +31,14 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn rest() -> io::Result<()> {
+    io::stdout().write_all(b".")?;
+    io::stdout().flush()?;
+    loop {
+        thread::sleep(Duration::from_secs(1));
     }
 }
 
