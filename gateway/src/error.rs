@@ -127,6 +127,12 @@ pub enum ApiError {
     /// The route has other methods, named in `Allow`.
     #[error("Method not allowed; this route takes {0}")]
     MethodNotAllowed(&'static str),
+    /// A request line or headers that are no HTTP/1.1.
+    #[error("The request line or headers are malformed")]
+    MalformedHead,
+    /// A request line, headers or a declared length beyond what is taken.
+    #[error("The request line, the headers or the declared length are too large")]
+    HeadTooLarge,
     /// Declared or sent more than is taken.
     #[error("The request body is too large")]
     BodyTooLarge,
@@ -237,9 +243,12 @@ impl ApiError {
             Self::ApiKeyInUrl => Code::ApiKeyInUrl,
             Self::UnknownRoute => Code::UnknownRoute,
             Self::MethodNotAllowed(_) => Code::MethodNotAllowed,
-            Self::BodyTooLarge | Self::PayloadTooLarge(_) | Self::AadTooLarge => Code::TooLarge,
+            Self::HeadTooLarge | Self::BodyTooLarge | Self::PayloadTooLarge(_) | Self::AadTooLarge => {
+                Code::TooLarge
+            }
             Self::BodyIncomplete => Code::IncompleteBody,
-            Self::NotJson { .. }
+            Self::MalformedHead
+            | Self::NotJson { .. }
             | Self::NotAnObject
             | Self::DuplicateField(_)
             | Self::MissingField(_)

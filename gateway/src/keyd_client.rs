@@ -101,10 +101,13 @@ fn refused(error: KeydError, operation: Operation, request: RequestId) -> ApiErr
         }
         // A private-key use that could not be recorded or read for: fails closed, and may pass.
         KeydError::StorageFailed => ApiError::Unavailable,
+        // keyd was started anew, or this host slept, after policyd made the permit: the next one is good again.
+        KeydError::PermitForged | KeydError::PermitExpired => {
+            tracing::warn!(%request, %operation, reason = %error, "keyd no longer knows the permit");
+            ApiError::Unavailable
+        }
         KeydError::Malformed
         | KeydError::NotForThisPeer
-        | KeydError::PermitForged
-        | KeydError::PermitExpired
         | KeydError::PermitReplayed
         | KeydError::PermitForOtherOperation
         | KeydError::PermitForOtherPayload
@@ -135,7 +138,8 @@ mod tests {
                 "ERR_KMS_003",
             ),
             (KeydError::SelfCheckFailed, Operation::Sign, "ERR_CRYPTO_001"),
-            (KeydError::PermitForged, Operation::Sign, "ERR_INTERNAL_001"),
+            (KeydError::PermitForged, Operation::Sign, "ERR_SERVICE_001"),
+            (KeydError::PermitExpired, Operation::Decrypt, "ERR_SERVICE_001"),
             (KeydError::PermitReplayed, Operation::Decrypt, "ERR_INTERNAL_001"),
             (KeydError::Overloaded, Operation::Sign, "ERR_SERVICE_001"),
             (KeydError::DeadlinePassed, Operation::Sign, "ERR_SERVICE_001"),

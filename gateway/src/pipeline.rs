@@ -132,8 +132,8 @@ async fn stages(
     noted: &mut Noted,
 ) -> Result<Finished, ApiError> {
     let query = Query::new(parts.uri.query());
-    api_key::refuse_in_query(query)?;
     let path = parts.uri.path();
+    api_key::refuse_in_url(path, query)?;
     let route = Route::find(&parts.method, path)?;
     noted.route = Some(route);
     let api_key = api_key::take(&parts.headers)?;
@@ -163,7 +163,11 @@ pub struct Stages<'a> {
 }
 
 impl Stages<'_> {
-    async fn run<O: Operation>(&mut self, operation: O) -> Result<Json, ApiError> {
+    async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
+        let operation = match parsed {
+            Ok(operation) => operation,
+            Err(error) => return Err(self.refuse(error).await?),
+        };
         let ask = operation.ask();
         let about = policy::About::of(&ask);
         let deadline = Deadline::after(match ask {
@@ -178,5 +182,17 @@ impl Stages<'_> {
         self.noted.allowance = self.gateway.rates.take(&identified.subject)?;
         let grant = policy::judge(identified.verdict, about)?;
         operation.carry_out(grant, context).await
+    }
+
+    /// A request that makes no sense goes through the stages before the last all the same: what is wrong with it
+    /// is for a caller that policyd knows, and counts as one of its requests.
+    async fn refuse(&mut self, error: ApiError) -> Result<ApiError, ApiError> {
+        let deadline = Deadline::after(REQUEST_DEADLINE);
+        let caller = Caller { ..self.caller };
+        let about = policy::About::of(&Ask::ReadTenant);
+        let subject = identity::recognise(&self.gateway.policyd, caller, about, deadline).await?;
+        self.noted.tenant = Some(subject.tenant);
+        self.noted.allowance = self.gateway.rates.take(&subject)?;
+        Ok(error)
     }
 }

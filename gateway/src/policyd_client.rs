@@ -3,6 +3,8 @@
 
 use crate::deadline::Deadline;
 use crate::error::ApiError;
+use crate::pipeline::policy::unexpected;
+use chancel_domain::RequestId;
 use chancel_link::Client;
 use chancel_wire::metric::Sample;
 use chancel_wire::policyd::{Ask, Caller, PolicydFailure, PolicydReply, PolicydRequest, Subject, Verdict};
@@ -20,6 +22,16 @@ pub enum Judgement {
     Judged(Subject, Verdict),
 }
 
+/// What policyd says of a caller alone.
+pub enum Recognised {
+    /// No such API key.
+    Unauthenticated,
+    /// This is who it is.
+    Known(Subject),
+    /// It may do nothing at all, and this is why.
+    Denied(Verdict),
+}
+
 impl PolicydClient {
     /// Speaks over a connection.
     pub const fn new(client: Client) -> Self {
@@ -33,21 +45,47 @@ impl PolicydClient {
     /// [`ApiError::Internal`] when it answers something else.
     pub async fn ask(&self, caller: Caller<'_>, ask: Ask, deadline: Deadline) -> Result<Judgement, ApiError> {
         let request = caller.request;
-        let call = self
-            .0
-            .call(&PolicydRequest::Ask { caller, ask }, deadline.remaining()?);
-        let answer = call.await.map_err(|error| {
+        match self
+            .say(&PolicydRequest::Ask { caller, ask }, request, deadline)
+            .await?
+        {
+            PolicydReply::Unauthenticated => Ok(Judgement::Unauthenticated),
+            PolicydReply::Judged { subject, verdict } => Ok(Judgement::Judged(subject, verdict)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Has a caller recognised that sent nothing to judge.
+    ///
+    /// # Errors
+    /// As [`PolicydClient::ask`].
+    pub async fn identify(&self, caller: Caller<'_>, deadline: Deadline) -> Result<Recognised, ApiError> {
+        let request = caller.request;
+        match self
+            .say(&PolicydRequest::Identify(caller), request, deadline)
+            .await?
+        {
+            PolicydReply::Unauthenticated => Ok(Recognised::Unauthenticated),
+            PolicydReply::Identified(subject) => Ok(Recognised::Known(subject)),
+            PolicydReply::Judged { verdict, .. } => Ok(Recognised::Denied(verdict)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn say(
+        &self,
+        what: &PolicydRequest<'_>,
+        request: RequestId,
+        deadline: Deadline,
+    ) -> Result<PolicydReply, ApiError> {
+        let answer = self.0.call(what, deadline.remaining()?).await.map_err(|error| {
             tracing::debug!(%request, %error, "policyd did not answer");
             ApiError::Unavailable
         })?;
         match answer.decode() {
-            Ok(PolicydReply::Unauthenticated) => Ok(Judgement::Unauthenticated),
-            Ok(PolicydReply::Judged { subject, verdict }) => Ok(Judgement::Judged(subject, verdict)),
             Ok(PolicydReply::Failed(failure)) => Err(failed(request, failure)),
-            Ok(PolicydReply::Healthy | PolicydReply::Metrics(_)) | Err(_) => {
-                tracing::error!(%request, "policyd answered something else than was asked");
-                Err(ApiError::Internal)
-            }
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(unexpected()),
         }
     }
 
@@ -67,7 +105,7 @@ impl PolicydClient {
     }
 }
 
-fn failed(request: chancel_domain::RequestId, failure: PolicydFailure) -> ApiError {
+fn failed(request: RequestId, failure: PolicydFailure) -> ApiError {
     match failure {
         PolicydFailure::Storage | PolicydFailure::KeydUnavailable | PolicydFailure::Overloaded => {
             tracing::debug!(%request, reason = %failure, "policyd could not judge");

@@ -5,17 +5,17 @@ mod use_key;
 
 use crate::api_keys::{ApiKeyHasher, Caller, authenticate};
 use crate::clock;
-use crate::decide::{Decision, Grant, decide};
+use crate::decide::{Decision, Grant, decide, first_denial};
 use crate::failure::Failure;
 use crate::keys::Lifecycle;
 use crate::metrics::{Metrics, Outcome as Judgement};
 use crate::permit::PermitIssuer;
-use crate::rules::Context;
+use crate::rules::{CHAIN, Context, STANDING};
 use crate::store::{ReadView, Reader, StoreError};
-use chancel_domain::Algorithm;
+use chancel_domain::{Algorithm, Operation};
 use chancel_link::{Handled, Reply};
 use chancel_wire::policyd::{
-    self as wire, Ask, AskFailure, Outcome, PolicydFailure, PolicydReply, Subject, Verdict,
+    self as wire, Ask, AskFailure, DenyReason, Outcome, PolicydFailure, PolicydReply, Rule, Subject, Verdict,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,51 +42,71 @@ pub struct Asks {
 impl Asks {
     /// Answers one question; `budget` is how long the gateway still waits.
     pub fn answer(&self, caller: &wire::Caller<'_>, ask: Ask, budget: Duration) -> Handled {
-        self.reader
-            .look(|view| self.judge(view, caller, ask, budget))
-            .unwrap_or_else(|error: StoreError| {
-                tracing::error!(request = %caller.request, %error, "the database could not be asked");
-                Handled::now(&not_answered(&self.metrics, PolicydFailure::Storage))
-            })
+        self.of_known(caller, |view, known| {
+            let subject = subject(known);
+            let context = Context {
+                caller: known,
+                operation: ask.operation(),
+                algorithm: ask.algorithm(),
+                now_ms: clock::now_ms(),
+            };
+            match decide(&context) {
+                Decision::Deny { rule, reason } => Ok(self.denied(&context, rule, reason)),
+                Decision::Allow(grant) => {
+                    self.metrics.judged(Judgement::Allow);
+                    self.carry_out(view, grant, subject, ask, budget)
+                }
+            }
+        })
     }
 
-    fn judge(
+    /// Says who calls, for a request that asks for nothing. Permits nothing.
+    pub fn identify(&self, caller: &wire::Caller<'_>) -> Handled {
+        self.of_known(caller, |_, known| {
+            let context = Context {
+                caller: known,
+                // The rules of standing look at neither.
+                operation: Operation::ReadTenant,
+                algorithm: None,
+                now_ms: clock::now_ms(),
+            };
+            Ok(match first_denial(&CHAIN[..STANDING], &context) {
+                Some((rule, reason)) => self.denied(&context, rule, reason),
+                None => Handled::now(&PolicydReply::Identified(subject(known))),
+            })
+        })
+    }
+
+    /// Answers for somebody policyd knows, in one snapshot of the database; everybody else hears that they are
+    /// unknown.
+    fn of_known(
         &self,
-        view: ReadView<'_>,
         caller: &wire::Caller<'_>,
-        ask: Ask,
-        budget: Duration,
-    ) -> Result<Handled, StoreError> {
-        let known = authenticate(
-            &view.authentication(),
-            &self.hasher,
-            caller.api_key,
-            caller.request,
-        )?;
-        let Some(known) = known else {
-            self.metrics.judged(Judgement::Unauthenticated);
-            return Ok(Handled::now(&PolicydReply::Unauthenticated));
-        };
-        let subject = subject(&known);
-        let context = Context {
-            caller: &known,
-            operation: ask.operation(),
-            algorithm: ask.algorithm(),
-            now_ms: clock::now_ms(),
-        };
-        match decide(&context) {
-            Decision::Deny { rule, reason } => {
-                self.metrics.judged(Judgement::Denied(rule));
-                tracing::debug!(tenant = %subject.tenant, api_key = %subject.api_key, request = %caller.request,
-                    operation = %ask.operation(), rule = rule.name(), "denied");
-                let verdict = Verdict::Denied { rule, reason };
-                Ok(Handled::now(&PolicydReply::Judged { subject, verdict }))
+        answer: impl FnOnce(ReadView<'_>, &Caller) -> Result<Handled, StoreError>,
+    ) -> Handled {
+        let answered = self.reader.look(|view| {
+            let store = view.authentication();
+            match authenticate(&store, &self.hasher, caller.api_key, caller.request)? {
+                Some(known) => answer(view, &known),
+                None => {
+                    self.metrics.judged(Judgement::Unauthenticated);
+                    Ok(Handled::now(&PolicydReply::Unauthenticated))
+                }
             }
-            Decision::Allow(grant) => {
-                self.metrics.judged(Judgement::Allow);
-                self.carry_out(view, grant, subject, ask, budget)
-            }
-        }
+        });
+        answered.unwrap_or_else(|error: StoreError| {
+            tracing::error!(request = %caller.request, %error, "the database could not be asked");
+            Handled::now(&not_answered(&self.metrics, PolicydFailure::Storage))
+        })
+    }
+
+    fn denied(&self, context: &Context<'_>, rule: Rule, reason: DenyReason) -> Handled {
+        self.metrics.judged(Judgement::Denied(rule));
+        let subject = subject(context.caller);
+        tracing::debug!(tenant = %subject.tenant, api_key = %subject.api_key,
+            request = %context.caller.context.request(), operation = %context.operation, rule = rule.name(), "denied");
+        let verdict = Verdict::Denied { rule, reason };
+        Handled::now(&PolicydReply::Judged { subject, verdict })
     }
 
     fn carry_out(
@@ -122,7 +142,10 @@ impl Asks {
             }
             Ask::ReadActiveKey(algorithm) => scope.active_key(algorithm)?.map(Outcome::Key),
             Ask::ReadKey(algorithm, version) => scope.key(algorithm, version)?.map(Outcome::Key),
-            Ask::ListKeys(algorithm, state) => Some(Outcome::Keys(scope.keys(algorithm, state, MOST_KEYS)?)),
+            Ask::ListKeys(algorithm, state) => Some(Outcome::Keys {
+                keys: scope.keys(algorithm, state, MOST_KEYS)?,
+                total: scope.count_keys(algorithm, state)?,
+            }),
             Ask::ReadTenant => scope.own_tenant()?.map(Outcome::Tenant),
         };
         let reply = match found {

@@ -10,7 +10,7 @@ mod tenant_standing;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{CHAIN, RuleEntry};
+pub use chain::{CHAIN, RuleEntry, STANDING};
 
 use crate::api_keys::Caller;
 use chancel_domain::{Algorithm, Operation};

@@ -24,6 +24,7 @@ impl Handler for Service {
     fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
         match chancel_wire::decode(request.body) {
             Ok(PolicydRequest::Ask { caller, ask }) => self.asks.answer(&caller, ask, request.budget),
+            Ok(PolicydRequest::Identify(caller)) => self.asks.identify(&caller),
             Ok(PolicydRequest::Health) => Handled::now(&self.health()),
             Ok(PolicydRequest::Metrics) => Handled::now(&PolicydReply::Metrics(self.samples())),
             Err(_) => {

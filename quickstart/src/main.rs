@@ -288,7 +288,7 @@ or from Python (pip install qpher):
 
 Serving until Ctrl-C."#
     );
-    say(text.trim_end(), "");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 fn state_directory(given: Option<&Path>, separate: bool) -> Result<PathBuf, Problem> {

@@ -1,14 +1,15 @@
 //! An installation: the directory, the secrets, the configuration and the three daemons, all of a test's own.
 
+mod addresses;
+
 use crate::accounts::{Account, Accounts};
 use crate::config::{self, Options};
 use crate::http::Client;
 use crate::janitor::Janitor;
 use crate::layout::Layout;
-use crate::metrics::Metrics;
 use crate::process::{Plan, Process, describe};
 use crate::wait::{PATIENCE, until};
-use crate::{Api, ApiKey, binaries, certificates};
+use crate::{binaries, certificates};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs;
@@ -98,7 +99,8 @@ impl Installation {
         self.wait_ready();
     }
 
-    /// Starts one daemon and waits until it says that it is ready, which for the gateway is only that it listens.
+    /// Starts one daemon and waits until it says that it is ready: for the gateway and policyd that is no promise that
+    /// the others are.
     ///
     /// # Panics
     /// When it runs already, ends, or does not get ready.
@@ -130,10 +132,8 @@ impl Installation {
 
     fn wait_started(&self, daemon: Daemon) {
         self.until(&format!("{daemon:?} to start"), || {
-            let ready = match daemon {
-                Daemon::Keyd | Daemon::Policyd => self.log_of_this_run(daemon).contains(": ready "),
-                Daemon::Gateway => self.address_file("address").is_some() && self.monitor_url().is_some(),
-            };
+            // What each says only once its sandbox is sealed.
+            let ready = self.log_of_this_run(daemon).contains(": ready ");
             ready.then_some(())
         });
     }
@@ -290,63 +290,6 @@ impl Installation {
     /// Where the programs are.
     pub fn binaries(&self) -> &Path {
         &self.binaries
-    }
-
-    /// Where the API is, such as `127.0.0.1:40123`. Changes when the gateway is restarted.
-    pub fn address(&self) -> String {
-        self.address_file("address")
-            .expect("the gateway wrote where it listens")
-    }
-
-    fn address_file(&self, name: &str) -> Option<String> {
-        let text = fs::read_to_string(self.layout.path(&format!("run/gateway/{name}"))).ok()?;
-        let address = text.trim();
-        (!address.is_empty()).then(|| address.to_owned())
-    }
-
-    /// The API's base URL.
-    pub fn url(&self) -> String {
-        let scheme = if self.options.tls { "https" } else { "http" };
-        format!("{scheme}://{}", self.address())
-    }
-
-    /// The base URL of health and metrics.
-    pub fn monitor_url(&self) -> Option<String> {
-        self.address_file("monitor-address")
-            .map(|address| format!("http://{address}"))
-    }
-
-    /// The certificate (PEM) that clients must trust, when the gateway speaks TLS.
-    pub fn authority_file(&self) -> PathBuf {
-        certificates::authority_file(&self.layout)
-    }
-
-    /// A client of the API with some API key, or none.
-    pub fn client(&self, api_key: Option<&str>) -> Client {
-        if self.options.tls {
-            Client::trusting(self.url(), api_key, &self.authority_file())
-        } else {
-            Client::plain(self.url(), api_key)
-        }
-    }
-
-    /// The API for the holder of an API key.
-    pub fn api(&self, api_key: &ApiKey) -> Api {
-        Api::new(self.client(Some(&api_key.text)))
-    }
-
-    /// The counters of all three daemons, from the gateway.
-    ///
-    /// # Panics
-    /// When it does not answer.
-    pub fn metrics(&self) -> Metrics {
-        let monitor = self
-            .monitor_url()
-            .expect("the gateway wrote where it is monitored");
-        let answer = Client::plain(monitor, None)
-            .get("/metrics")
-            .expect("the gateway answers");
-        Metrics::parse(&answer.text)
     }
 
     fn process(&self, daemon: Daemon) -> MutexGuard<'_, Option<Process>> {

@@ -17,7 +17,7 @@ struct Party {
     api: Api,
 }
 
-/// What a party made with its keys, all of version 1.
+/// What a party made with its active keys.
 struct Data {
     ciphertext: Made,
     wrapped_key: String,
@@ -58,17 +58,17 @@ fn pair(system: &Shared<'_>) -> &'static (Party, Party) {
 }
 
 impl Party {
-    /// Makes one of each with version 1, which at this moment is active.
-    fn data(&self) -> Data {
+    /// Makes one of each with a version that is active.
+    fn data(&self, version: u64) -> Data {
         let encapsulated = self
             .api
-            .post("/api/v1/kem/encapsulate", &json!({"key_version": 1}))
+            .post("/api/v1/kem/encapsulate", &json!({"key_version": version}))
             .expect("encapsulated");
         let wrapped = self
             .api
             .post(
                 "/api/v1/kem/key/wrap",
-                &json!({"symmetric_key": encoded(&[7; 32]), "key_version": 1}),
+                &json!({"symmetric_key": encoded(&[7; 32]), "key_version": version}),
             )
             .expect("wrapped");
         Data {
@@ -122,7 +122,7 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, Failure>, status: u16, code: &
 fn another_tenants_data_does_not_open_or_verify() {
     let system = system();
     let (one, two) = (party(&system, "one"), party(&system, "two"));
-    let data = one.data();
+    let data = one.data(1);
 
     refused(two.api.decrypt(&data.ciphertext), 400, "ERR_KEM_003");
     refused(unwrap(&two.api, &data), 400, "ERR_KEM_011");
@@ -138,54 +138,61 @@ fn another_tenants_data_does_not_open_or_verify() {
     assert!(one.api.verify(MESSAGE, &data.signature).expect("an answer"));
 }
 
-/// Every route that takes a key version, with what it needs beside.
-fn routes_with_a_version(version: u64) -> Vec<(&'static str, Value, &'static str)> {
-    let kem = json!({"key_version": version});
-    let with = |mut body: Value, field: &str, value: &[u8]| {
-        body[field] = encoded(value).into();
+/// Every route that takes a key version, with sound data beside it, and how it says that there is no such key.
+fn routes_with_a_version(version: u64, data: &Data) -> Vec<(&'static str, Value, &'static str)> {
+    let with = |fields: &[(&str, &str)]| {
+        let mut body = json!({"key_version": version});
+        for (name, value) in fields {
+            body[*name] = (*value).into();
+        }
         body
     };
-    let signature = json!({"key_version": version});
+    let ciphertext = encoded(&data.ciphertext.bytes);
+    let signature = encoded(&data.signature.bytes);
+    let (plaintext, message) = (encoded(PLAINTEXT), encoded(MESSAGE));
+    let symmetric_key = encoded(&[7; 32]);
+    const KEM_MISSING: &str = "ERR_KEM_005";
+    const SIGNATURE_MISSING: &str = "ERR_SIG_003";
     vec![
         (
             "/api/v1/kem/encrypt",
-            with(kem.clone(), "plaintext", PLAINTEXT),
-            "ERR_KEM_005",
+            with(&[("plaintext", &plaintext)]),
+            KEM_MISSING,
         ),
         (
             "/api/v1/kem/decrypt",
-            with(kem.clone(), "ciphertext", &[1; 1200]),
-            "ERR_KEM_005",
+            with(&[("ciphertext", &ciphertext)]),
+            KEM_MISSING,
         ),
-        ("/api/v1/kem/encapsulate", kem.clone(), "ERR_KEM_005"),
+        ("/api/v1/kem/encapsulate", with(&[]), KEM_MISSING),
         (
             "/api/v1/kem/decapsulate",
-            with(kem.clone(), "kem_ciphertext", &[1; 1088]),
-            "ERR_KEM_005",
+            with(&[("kem_ciphertext", &data.kem_ciphertext)]),
+            KEM_MISSING,
         ),
         (
             "/api/v1/kem/key/wrap",
-            with(kem.clone(), "symmetric_key", &[1; 32]),
-            "ERR_KEM_005",
+            with(&[("symmetric_key", &symmetric_key)]),
+            KEM_MISSING,
         ),
         (
             "/api/v1/kem/key/unwrap",
-            with(kem, "wrapped_key", &[1; 1200]),
-            "ERR_KEM_005",
+            with(&[("wrapped_key", &data.wrapped_key)]),
+            KEM_MISSING,
         ),
         (
             "/api/v1/signature/sign",
-            with(signature.clone(), "message", MESSAGE),
-            "ERR_SIG_003",
+            with(&[("message", &message)]),
+            SIGNATURE_MISSING,
         ),
         (
             "/api/v1/signature/verify",
-            with(with(signature, "message", MESSAGE), "signature", &[1; 3309]),
-            "ERR_SIG_003",
+            with(&[("message", &message), ("signature", &signature)]),
+            SIGNATURE_MISSING,
         ),
         (
             "/api/v1/kms/keys/retire",
-            json!({"algorithm": KEM, "key_version": version}),
+            with(&[("algorithm", KEM)]),
             "ERR_NOT_FOUND_001",
         ),
     ]
@@ -195,7 +202,7 @@ fn routes_with_a_version(version: u64) -> Vec<(&'static str, Value, &'static str
 fn a_version_that_only_another_tenant_has_does_not_exist() {
     let system = system();
     let (ours, theirs) = pair(&system);
-    for (route, body, code) in routes_with_a_version(ONLY_THEIRS) {
+    for (route, body, code) in routes_with_a_version(ONLY_THEIRS, &theirs.data(ONLY_THEIRS)) {
         refused(ours.api.post(route, &body), 404, code);
     }
     for algorithm in [KEM, SIGNATURE] {
@@ -215,10 +222,10 @@ fn a_version_that_only_another_tenant_has_does_not_exist() {
 #[test]
 fn a_tenant_without_keys_uses_nobody_elses() {
     let system = system();
-    pair(&system);
+    let (ours, _) = pair(&system);
     let (_, api_key) = system.tenant_with_api_key("without keys");
     let api = system.api(&api_key);
-    for (route, body, code) in routes_with_a_version(1) {
+    for (route, body, code) in routes_with_a_version(1, &ours.data(1)) {
         refused(api.post(route, &body), 404, code);
     }
     refused(api.encrypt(PLAINTEXT), 404, "ERR_KEM_005");
@@ -313,7 +320,7 @@ fn a_tenant_id_that_a_caller_sends_is_never_read() {
 fn what_a_tenant_does_to_its_keys_another_does_not_notice() {
     let system = system();
     let (one, two) = (party(&system, "rotates"), party(&system, "rests"));
-    let data = two.data();
+    let data = two.data(1);
     let before = two.api.keys(KEM).expect("a list");
     assert_eq!(one.api.rotate(KEM).expect("rotated"), 2);
     for version in [1, 2] {
@@ -331,10 +338,10 @@ fn what_a_tenant_does_to_its_keys_another_does_not_notice() {
 fn a_suspended_tenant_is_denied_everything_and_others_nothing() {
     let system = system();
     let (one, two) = (party(&system, "suspended"), party(&system, "in good standing"));
-    let (ours, theirs) = (one.data(), two.data());
+    let (ours, theirs) = (one.data(1), two.data(1));
     let id = one.tenant.id.to_string();
     system.cli(&["tenant", "suspend", &id]);
-    for (route, body, _) in routes_with_a_version(1) {
+    for (route, body, _) in routes_with_a_version(1, &ours) {
         refused(one.api.post(route, &body), 403, "ERR_POLICY_001");
     }
     refused(one.api.get("/api/v1/tenants/"), 403, "ERR_POLICY_001");

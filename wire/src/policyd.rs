@@ -27,6 +27,9 @@ pub enum PolicydRequest<'a> {
     Health,
     /// Counters of policyd.
     Metrics,
+    /// Who asks, for a request that says nothing that could be asked: a caller whom policyd does not know hears
+    /// that and not what is wrong with its request.
+    Identify(#[serde(borrow)] Caller<'a>),
 }
 
 /// What the gateway knows of a caller: what was sent, nothing concluded from it.
@@ -126,6 +129,8 @@ pub enum PolicydReply {
     Metrics(Vec<Sample>),
     /// policyd could not answer: deny.
     Failed(PolicydFailure),
+    /// Somebody policyd knows asked, in good standing as far as that can be said without a request.
+    Identified(Subject),
 }
 
 /// Who an API key stands for.
@@ -236,7 +241,12 @@ pub enum Outcome {
         old_version: KeyVersion,
     },
     /// Listed.
-    Keys(Vec<KeyView>),
+    Keys {
+        /// The newest of each algorithm first; no more than fit in a frame.
+        keys: Vec<KeyView>,
+        /// How many there are.
+        total: u64,
+    },
     /// The tenant.
     Tenant(TenantView),
 }

@@ -40,14 +40,20 @@ fn claims() -> PermitClaims {
 #[test]
 fn hello_and_welcome() {
     let hello = Hello::new(Role::Policyd, ServiceToken::from_bytes([0xaa; 32]));
-    assert_eq!(hex(&hello.to_bytes()), format!("43484e43000102{}", "aa".repeat(32)));
+    assert_eq!(
+        hex(&hello.to_bytes()),
+        format!("43484e43000102{}", "aa".repeat(32))
+    );
     assert_eq!(hex(&welcome()), "43484e430001");
 }
 
 #[test]
 fn frames() {
     assert_eq!(hex(&frame::seal_ping(7)), "0000000c000000000000000700000000");
-    assert_eq!(hex(&frame::seal(7, 800, &5u8)), "0000000d00000000000000070000032005");
+    assert_eq!(
+        hex(&frame::seal(7, 800, &5u8)),
+        "0000000d00000000000000070000032005"
+    );
 }
 
 #[test]
@@ -65,7 +71,10 @@ fn permits() {
             "44".repeat(16),
         )
     );
-    assert_eq!(hex(mac), "4f3adfb10c2cfd3ff2e8bee6ae3132e0df7eea9df8d9c2162e3fb79d3b00e94d");
+    assert_eq!(
+        hex(mac),
+        "4f3adfb10c2cfd3ff2e8bee6ae3132e0df7eea9df8d9c2162e3fb79d3b00e94d"
+    );
 }
 
 #[test]
@@ -83,15 +92,26 @@ fn requests_to_keyd() {
     assert_eq!(hex(&encode(&KeydRequest::RenewPermitKey)), "03");
     assert_eq!(hex(&encode(&KeydRequest::Health)), "05");
     assert_eq!(hex(&encode(&UseInput::Sign { message: b"abc" })), "0303616263");
-    assert_eq!(hex(&encode(&UseInput::Decrypt { ciphertext: b"c", aad: b"" })), "00016300");
+    assert_eq!(
+        hex(&encode(&UseInput::Decrypt {
+            ciphertext: b"c",
+            aad: b""
+        })),
+        "00016300"
+    );
 }
 
 #[test]
 fn answers_of_keyd() {
     assert_eq!(hex(&encode(&KeydReply::Output(b"out"))), "00036f7574");
-    assert_eq!(hex(&encode(&KeydReply::Refused(KeydError::PermitReplayed))), "0704");
     assert_eq!(
-        hex(&encode(&KeydReply::Refused(KeydError::KeyFileDamaged(KeyFileDamage::NotAuthentic)))),
+        hex(&encode(&KeydReply::Refused(KeydError::PermitReplayed))),
+        "0704"
+    );
+    assert_eq!(
+        hex(&encode(&KeydReply::Refused(KeydError::KeyFileDamaged(
+            KeyFileDamage::NotAuthentic
+        )))),
         "070903"
     );
 }
@@ -111,8 +131,11 @@ fn requests_to_policyd_and_answers() {
     };
     assert_eq!(
         hex(&encode(&PolicydRequest::Ask { caller, ask })),
-        format!("00057170685f78{}007f0000010007820200\
-                 00", "33".repeat(16))
+        format!(
+            "00057170685f78{}007f0000010007820200\
+                 00",
+            "33".repeat(16)
+        )
     );
     let subject = Subject {
         tenant: tenant(),
@@ -120,7 +143,10 @@ fn requests_to_policyd_and_answers() {
         api_key_version: 1,
         plan: Plan::Pro,
     };
-    let verdict = Verdict::Denied { rule: Rule::Scope, reason: DenyReason::OutOfScope };
+    let verdict = Verdict::Denied {
+        rule: Rule::Scope,
+        reason: DenyReason::OutOfScope,
+    };
     assert_eq!(
         hex(&encode(&PolicydReply::Judged { subject, verdict })),
         format!("01{}{}0103000202", "11".repeat(16), "22".repeat(16))

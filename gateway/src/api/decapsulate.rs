@@ -10,6 +10,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::policy::Grant;
 use chancel_domain::Family;
 use chancel_wire::keyd::UseInput;
+use chancel_wire::limits::MAX_PAYLOAD;
 use chancel_wire::policyd::Ask;
 
 /// A request to decapsulate.
@@ -23,8 +24,8 @@ impl Decapsulate {
     pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
         let kem_ciphertext = body.bytes(Field::KemCiphertext)?;
         let key = Named::of_family(body, Family::Kem)?;
-        if kem_ciphertext.len() != key.algorithm.spec().output_len {
-            return Err(ApiError::InvalidCiphertext);
+        if kem_ciphertext.len() > MAX_PAYLOAD {
+            return Err(ApiError::PayloadTooLarge(Field::KemCiphertext));
         }
         let input = UseInput::Decapsulate {
             kem_ciphertext: &kem_ciphertext,

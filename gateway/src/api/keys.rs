@@ -160,13 +160,13 @@ impl Operation for List {
     }
 
     async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        let Outcome::Keys(keys) = grant.outcome()? else {
+        let Outcome::Keys { keys, total } = grant.outcome()? else {
             return Err(unexpected());
         };
         let all = keys.iter().map(room).sum();
         Ok(envelope::success(context.request, all, |data| {
             data.list("keys", &keys, |object, key| write_key(object, key, self.0));
-            data.number("total", keys.len() as u64);
+            data.number("total", total);
         }))
     }
 }

@@ -45,7 +45,7 @@ impl Operation for OwnTenant {
 fn tenant(grant: Grant) -> Result<TenantView, ApiError> {
     match grant.outcome()? {
         Outcome::Tenant(tenant) => Ok(tenant),
-        Outcome::Key(_) | Outcome::Rotated { .. } | Outcome::Keys(_) => Err(unexpected()),
+        Outcome::Key(_) | Outcome::Rotated { .. } | Outcome::Keys { .. } => Err(unexpected()),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::private_key::{PrivateKeyWork, output};
 use super::selection::{Named, version};
-use super::wrap::LONGEST_KEY;
 use super::{Body, Field};
 use crate::envelope::Json;
 use crate::error::ApiError;
@@ -10,8 +9,8 @@ use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
 use crate::pipeline::policy::Grant;
 use chancel_domain::Family;
-use chancel_pqc::envelope::overhead;
 use chancel_wire::keyd::UseInput;
+use chancel_wire::limits::MAX_PAYLOAD;
 use chancel_wire::policyd::Ask;
 
 /// A request to unwrap.
@@ -25,8 +24,8 @@ impl Unwrap {
     pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
         let wrapped_key = body.bytes(Field::WrappedKey)?;
         let key = Named::of_family(body, Family::Kem)?;
-        if wrapped_key.len() > LONGEST_KEY + overhead(key.algorithm) {
-            return Err(ApiError::InvalidWrappedKey);
+        if wrapped_key.len() > MAX_PAYLOAD {
+            return Err(ApiError::PayloadTooLarge(Field::WrappedKey));
         }
         let input = UseInput::Unwrap {
             wrapped_key: &wrapped_key,

@@ -16,9 +16,6 @@ use zeroize::Zeroizing;
 /// Lengths of symmetric keys that are wrapped, bytes: AES-128, -192 and -256, HMAC-SHA-384 and -512.
 const KEY_LENGTHS: [usize; 5] = [16, 24, 32, 48, 64];
 
-/// The longest of them.
-pub(super) const LONGEST_KEY: usize = 64;
-
 /// A request to wrap.
 pub struct Wrap {
     key: Named,

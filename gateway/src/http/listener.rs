@@ -1,6 +1,7 @@
 //! Accepts connections, takes TLS off, and serves HTTP/1.1 on them: each in a task of its own, every wait
 //! bounded, a bounded number at once.
 
+use super::refused_head::Enveloping;
 use super::response::Response;
 use crate::limits::{DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, MAX_HEAD, MAX_HEADERS, WRITE_TIMEOUT};
 use crate::metrics::{Connections, Turned};
@@ -142,7 +143,7 @@ async fn requests<S: Served>(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(Enveloping::new(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         let turned = if error.is_parse() {
             Turned::Malformed

@@ -9,14 +9,19 @@ use hyper::HeaderMap;
 /// What every API key begins with.
 const PREFIX: &str = "qph_";
 
-/// Refuses a request whose query holds an API key.
+/// Refuses a request whose path or query holds an API key.
 ///
 /// # Errors
 /// [`ApiError::ApiKeyInUrl`].
-pub fn refuse_in_query(query: Query<'_>) -> Result<(), ApiError> {
-    let holds_key = query
+pub fn refuse_in_url(path: &str, query: Query<'_>) -> Result<(), ApiError> {
+    // Decoded as a query's text is, so that no spelling of the prefix is missed.
+    let in_path = Query::new(Some(path))
         .pairs()
-        .any(|(name, value)| is_key_name(&name) || name.starts_with(PREFIX) || value.starts_with(PREFIX));
+        .any(|(name, value)| name.contains(PREFIX) || value.contains(PREFIX));
+    let holds_key = in_path
+        || query
+            .pairs()
+            .any(|(name, value)| is_key_name(&name) || name.starts_with(PREFIX) || value.starts_with(PREFIX));
     if holds_key {
         Err(ApiError::ApiKeyInUrl)
     } else {
@@ -86,6 +91,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_in_paths_are_refused_however_written() {
+        for path in ["/api/v1/kms/keys/qph_abc", "/%71ph_abc", "/qph%5Fabc/x"] {
+            let refused = refuse_in_url(path, Query::new(None));
+            assert_eq!(refused, Err(ApiError::ApiKeyInUrl), "{path}");
+        }
+        assert_eq!(refuse_in_url("/api/v1/kms/keys/1", Query::new(None)), Ok(()));
+    }
+
+    #[test]
     fn keys_in_queries_are_refused_however_written() {
         for query in [
             "x-api-key=1",
@@ -98,7 +112,7 @@ mod tests {
             "qph_abc",
         ] {
             assert_eq!(
-                refuse_in_query(Query::new(Some(query))),
+                refuse_in_url("/api", Query::new(Some(query))),
                 Err(ApiError::ApiKeyInUrl),
                 "{query}"
             );
@@ -109,7 +123,7 @@ mod tests {
             "key=1",
             "status=active&algorithm=ML-DSA-65",
         ] {
-            assert_eq!(refuse_in_query(Query::new(Some(query))), Ok(()), "{query}");
+            assert_eq!(refuse_in_url("/api", Query::new(Some(query))), Ok(()), "{query}");
         }
     }
 }

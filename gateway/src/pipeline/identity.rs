@@ -3,7 +3,8 @@
 
 use crate::deadline::Deadline;
 use crate::error::ApiError;
-use crate::policyd_client::{Judgement, PolicydClient};
+use crate::pipeline::policy::{self, About};
+use crate::policyd_client::{Judgement, PolicydClient, Recognised};
 use chancel_wire::policyd::{Ask, Caller, Subject, Verdict};
 
 /// A caller that policyd knows.
@@ -28,5 +29,26 @@ pub async fn identify(
     match policyd.ask(caller, ask, deadline).await? {
         Judgement::Unauthenticated => Err(ApiError::Unauthenticated),
         Judgement::Judged(subject, verdict) => Ok(Identified { subject, verdict }),
+    }
+}
+
+/// Asks policyd who sent a request that makes no sense; only a caller in good standing is then told what is
+/// wrong with it.
+///
+/// # Errors
+/// As [`identify`]; for a caller that may do nothing, why.
+pub async fn recognise(
+    policyd: &PolicydClient,
+    caller: Caller<'_>,
+    about: About,
+    deadline: Deadline,
+) -> Result<Subject, ApiError> {
+    match policyd.identify(caller, deadline).await? {
+        Recognised::Unauthenticated => Err(ApiError::Unauthenticated),
+        Recognised::Known(subject) => Ok(subject),
+        Recognised::Denied(verdict) => match policy::judge(verdict, about) {
+            Err(error) => Err(error),
+            Ok(_) => Err(policy::unexpected()),
+        },
     }
 }

@@ -149,7 +149,12 @@ mod tests {
 
     #[test]
     fn a_grant_of_another_kind_is_of_no_use() {
-        let outcome = || Grant(Granted::Done(Outcome::Keys(Vec::new())));
+        let outcome = || {
+            Grant(Granted::Done(Outcome::Keys {
+                keys: Vec::new(),
+                total: 0,
+            }))
+        };
         assert_eq!(outcome().public_key().unwrap_err(), ApiError::Internal);
         assert_eq!(outcome().private_key().unwrap_err(), ApiError::Internal);
     }

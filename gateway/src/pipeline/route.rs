@@ -18,22 +18,66 @@ pub async fn dispatch(
     stages: &mut Stages<'_>,
 ) -> Result<(u16, Json), ApiError> {
     let json = match route {
-        Route::Encrypt => stages.run(Encrypt::parse(&Body::parse(body)?)?).await?,
-        Route::Decrypt => stages.run(Decrypt::parse(&Body::parse(body)?)?).await?,
-        Route::Encapsulate => stages.run(Encapsulate::parse(&Body::parse(body)?)?).await?,
-        Route::Decapsulate => stages.run(Decapsulate::parse(&Body::parse(body)?)?).await?,
-        Route::Wrap => stages.run(Wrap::parse(&Body::parse(body)?)?).await?,
-        Route::Unwrap => stages.run(Unwrap::parse(&Body::parse(body)?)?).await?,
-        Route::Sign => stages.run(Sign::parse(&Body::parse(body)?)?).await?,
-        Route::Verify => stages.run(Verify::parse(&Body::parse(body)?)?).await?,
-        Route::Generate => stages.run(Generate::parse(&Body::parse(body)?)?).await?,
-        Route::Rotate => stages.run(Rotate::parse(&Body::parse(body)?)?).await?,
-        Route::Retire => stages.run(Retire::parse(&Body::parse(body)?)?).await?,
-        Route::ReadActive => stages.run(ReadActive::parse(&query)?).await?,
-        Route::ReadVersion => stages.run(ReadVersion::parse(path, &query)?).await?,
-        Route::List => stages.run(List::parse(&query)?).await?,
-        Route::ListTenants => stages.run(ListTenants).await?,
-        Route::OwnTenant => stages.run(OwnTenant).await?,
+        Route::Encrypt => {
+            stages
+                .run(Body::parse(body).and_then(|body| Encrypt::parse(&body)))
+                .await?
+        }
+        Route::Decrypt => {
+            stages
+                .run(Body::parse(body).and_then(|body| Decrypt::parse(&body)))
+                .await?
+        }
+        Route::Encapsulate => {
+            stages
+                .run(Body::parse(body).and_then(|body| Encapsulate::parse(&body)))
+                .await?
+        }
+        Route::Decapsulate => {
+            stages
+                .run(Body::parse(body).and_then(|body| Decapsulate::parse(&body)))
+                .await?
+        }
+        Route::Wrap => {
+            stages
+                .run(Body::parse(body).and_then(|body| Wrap::parse(&body)))
+                .await?
+        }
+        Route::Unwrap => {
+            stages
+                .run(Body::parse(body).and_then(|body| Unwrap::parse(&body)))
+                .await?
+        }
+        Route::Sign => {
+            stages
+                .run(Body::parse(body).and_then(|body| Sign::parse(&body)))
+                .await?
+        }
+        Route::Verify => {
+            stages
+                .run(Body::parse(body).and_then(|body| Verify::parse(&body)))
+                .await?
+        }
+        Route::Generate => {
+            stages
+                .run(Body::parse(body).and_then(|body| Generate::parse(&body)))
+                .await?
+        }
+        Route::Rotate => {
+            stages
+                .run(Body::parse(body).and_then(|body| Rotate::parse(&body)))
+                .await?
+        }
+        Route::Retire => {
+            stages
+                .run(Body::parse(body).and_then(|body| Retire::parse(&body)))
+                .await?
+        }
+        Route::ReadActive => stages.run(ReadActive::parse(&query)).await?,
+        Route::ReadVersion => stages.run(ReadVersion::parse(path, &query)).await?,
+        Route::List => stages.run(List::parse(&query)).await?,
+        Route::ListTenants => stages.run(Ok(ListTenants)).await?,
+        Route::OwnTenant => stages.run(Ok(OwnTenant)).await?,
     };
     let status = if route == Route::Generate { 201 } else { 200 };
     Ok((status, json))

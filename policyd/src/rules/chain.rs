@@ -13,6 +13,9 @@ pub struct RuleEntry {
     pub judge: fn(&Context<'_>) -> Result<Ruling, RuleError>,
 }
 
+/// How many rules at the start of the chain look at the caller alone and not at what it asks for.
+pub const STANDING: usize = 2;
+
 /// The rules in force.
 #[rustfmt::skip]
 pub const CHAIN: [RuleEntry; 4] = [

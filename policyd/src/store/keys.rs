@@ -66,6 +66,29 @@ impl<Access> TenantScope<'_, Access> {
         }
         Ok(found)
     }
+
+    /// How many keys there are, only those of an algorithm or in a state where one is given.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn count_keys(
+        &self,
+        algorithm: Option<Algorithm>,
+        state: Option<KeyState>,
+    ) -> Result<u64, StoreError> {
+        let mut statement = self.statement(
+            "SELECT count(*) FROM keys WHERE tenant_id = ?1 AND state <> 'pending'
+               AND (?2 IS NULL OR algorithm = ?2) AND (?3 IS NULL OR state = ?3)",
+        )?;
+        let parameters = params![
+            self.tenant_id(),
+            algorithm.map(u16::from),
+            state.map(KeyState::name)
+        ];
+        Ok(statement
+            .query_row(parameters, |row| row.get::<_, i64>(0))?
+            .unsigned_abs())
+    }
 }
 
 impl TenantScope<'_, Write> {

@@ -143,7 +143,7 @@ fn without_keyd_what_needs_it_fails_and_nothing_half_made_is_left() {
         }
         let reply = gateway.ask(&text, Ask::ListKeys(None, None)).await;
         let PolicydReply::Judged {
-            verdict: Verdict::Done(Outcome::Keys(keys)),
+            verdict: Verdict::Done(Outcome::Keys { keys, .. }),
             ..
         } = reply
         else {

@@ -4,7 +4,6 @@
 //! it ends when the other side has closed. `read FILE` prints a file. `rest` prints a dot and does nothing until it is
 //! ended.
 
-use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -16,7 +15,7 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let (verb, target) = (arguments.next(), arguments.next().map(OsString::from));
+    let (verb, target) = (arguments.next(), arguments.next());
     let done = match (verb.as_deref().and_then(|verb| verb.to_str()), target) {
         (Some("connect"), Some(socket)) => connect(Path::new(&socket)),
         (Some("read"), Some(file)) => read(Path::new(&file)),

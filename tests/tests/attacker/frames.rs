@@ -2,9 +2,8 @@
 //! notices. A good client works beside each attempt.
 
 use crate::scene::{CONNECTIONS_REFUSED, REQUESTS_REFUSED, Scene, assert_counted, connect, scene};
-use chancel_tests::Daemon;
-use chancel_tests::actor::Held;
-use chancel_tests::raw::Peer;
+use chancel_tests::wait::until;
+use chancel_tests::{Daemon, Metrics};
 use chancel_wire::frame;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
 use chancel_wire::limits::{FRAME_TIMEOUT, MAX_FRAME_BODY};
@@ -15,28 +14,44 @@ const POLICYD_REFUSED: &str = "chancel_policyd_connections_refused_total";
 /// Beyond a bound of the protocol, for a busy machine.
 const MARGIN: Duration = Duration::from_secs(8);
 
-/// Does something to a connection that gets it closed, counted under the reason that each daemon has its own name for,
-/// while good clients of both daemons go on.
+/// Does something to some connections at once that gets each closed, counted under the reason that each daemon has its
+/// own name for, while good clients of both daemons go on.
 #[track_caller]
-fn closed(scene: &mut Scene, reasons: [&str; 2], attack: impl Fn(&mut Held<Peer>)) {
+fn closed(scene: &mut Scene, reasons: [&str; 2], attacks: &[&[u8]]) {
     for daemon in [Daemon::Keyd, Daemon::Policyd] {
-        let before = (scene.keyd.keyd_metrics(), scene.policyd.policyd_metrics());
-        let mut victim = connect(&scene.system, daemon);
-        attack(&mut victim);
-        // Before the attacker's connection has ended, and after.
+        let (name, reason) = match daemon {
+            Daemon::Keyd => (CONNECTIONS_REFUSED, reasons[0]),
+            _ => (POLICYD_REFUSED, reasons[1]),
+        };
+        let before = metrics(scene, daemon);
+        let mut victims: Vec<_> = attacks
+            .iter()
+            .map(|bytes| {
+                let mut victim = connect(&scene.system, daemon);
+                // It may be closed before the last byte is sent.
+                let _ = victim.send_bytes(bytes);
+                victim
+            })
+            .collect();
+        // Before the attacker's connections have ended, and after.
         works(scene);
-        assert!(victim.is_closed(), "{daemon:?} keeps the connection");
-        works(scene);
-        match daemon {
-            Daemon::Keyd => {
-                let after = scene.keyd.keyd_metrics();
-                assert_counted(&before.0, &after, CONNECTIONS_REFUSED, reasons[0], 1);
-            }
-            _ => {
-                let after = scene.policyd.policyd_metrics();
-                assert_counted(&before.1, &after, POLICYD_REFUSED, reasons[1], 1);
-            }
+        for (number, victim) in victims.iter_mut().enumerate() {
+            assert!(victim.is_closed(), "{daemon:?} keeps connection {number}");
         }
+        works(scene);
+        // A connection is counted just after it was closed.
+        let count = attacks.len() as u64;
+        until("the connections to be counted", || {
+            (metrics(scene, daemon).sum(name) >= before.sum(name) + count).then_some(())
+        });
+        assert_counted(&before, &metrics(scene, daemon), name, reason, count);
+    }
+}
+
+fn metrics(scene: &mut Scene, daemon: Daemon) -> Metrics {
+    match daemon {
+        Daemon::Keyd => scene.keyd.keyd_metrics(),
+        _ => scene.policyd.policyd_metrics(),
     }
 }
 
@@ -46,55 +61,48 @@ fn works(scene: &mut Scene) {
     scene.works(&permit, &input);
 }
 
+const OUT_OF_BOUNDS: [&str; 2] = ["frame-out-of-bounds", "malformed-frame"];
+
 #[test]
 fn an_oversized_frame_closes_that_connection_alone() {
-    let mut scene = scene();
-    let reasons = ["frame-out-of-bounds", "malformed-frame"];
     // One byte more than the largest body, and the largest number there is; the body is not even sent.
-    for length in [12 + MAX_FRAME_BODY as u32 + 1, u32::MAX, 1 << 31] {
-        closed(&mut scene, reasons, |peer| {
-            peer.send_bytes(&length.to_be_bytes()).expect("sent");
-        });
-    }
+    let lengths = [12 + MAX_FRAME_BODY as u32 + 1, u32::MAX, 1 << 31].map(u32::to_be_bytes);
+    let attacks: Vec<&[u8]> = lengths.iter().map(<[u8; 4]>::as_slice).collect();
+    closed(&mut scene(), OUT_OF_BOUNDS, &attacks);
 }
 
 #[test]
 fn a_frame_shorter_than_its_header_closes_that_connection_alone() {
-    let mut scene = scene();
-    for length in [0u32, 1, 11] {
-        closed(&mut scene, ["frame-out-of-bounds", "malformed-frame"], |peer| {
-            peer.send_bytes(&length.to_be_bytes()).expect("sent");
-        });
-    }
+    let lengths = [0u32, 1, 11].map(u32::to_be_bytes);
+    let attacks: Vec<&[u8]> = lengths.iter().map(<[u8; 4]>::as_slice).collect();
+    closed(&mut scene(), OUT_OF_BOUNDS, &attacks);
 }
 
 #[test]
 fn garbage_closes_that_connection_alone() {
     let mut scene = scene();
-    for seed in 0u8..4 {
-        closed(&mut scene, ["frame-out-of-bounds", "malformed-frame"], |peer| {
-            // Its first four bytes are no length; what follows them is read by nobody.
-            let garbage: Vec<u8> = (0..100_000u32)
-                .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed | 0x80)
-                .collect();
-            let _ = peer.send_bytes(&garbage);
-        });
+    for _ in 0..4 {
+        let mut garbage = vec![0; 100_000];
+        aws_lc_rs::rand::fill(&mut garbage).expect("randomness");
+        // Its first four bytes are no length; what follows them is read by nobody.
+        garbage[0] |= 0x80;
+        closed(&mut scene, OUT_OF_BOUNDS, &[&garbage]);
     }
 }
 
 #[test]
 fn a_half_open_frame_closes_that_connection_alone() {
-    let mut scene = scene();
     let whole = frame::seal(1, 1_000, &vec![7u8; 1_000]);
-    for cut in [1, 4, 15, 16, whole.len() - 1] {
-        let begun = Instant::now();
-        closed(&mut scene, ["half-frame", "half-open-frame"], |peer| {
-            peer.send_bytes(&whole[..cut]).expect("sent");
-        });
-        // For both daemons, one after the other.
-        let bound = 2 * FRAME_TIMEOUT + MARGIN;
-        assert!(begun.elapsed() < bound, "took {:?}", begun.elapsed());
-    }
+    let attacks: Vec<&[u8]> = [1, 4, 15, 16, whole.len() - 1]
+        .into_iter()
+        .map(|cut| &whole[..cut])
+        .collect();
+    let begun = Instant::now();
+    closed(&mut scene(), ["half-frame", "half-open-frame"], &attacks);
+    // For both daemons, one after the other.
+    let took = begun.elapsed();
+    assert!(took >= 2 * FRAME_TIMEOUT, "a slow peer has its time: {took:?}");
+    assert!(took < 2 * FRAME_TIMEOUT + MARGIN, "{took:?}");
 }
 
 #[test]

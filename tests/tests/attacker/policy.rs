@@ -160,7 +160,7 @@ fn tenant_as_api_key_shows_nothing_of_tenant_b() {
         .ask_policyd(&a.api_key.text, Ask::ListKeys(None, None))
     {
         PolicydReply::Judged {
-            verdict: Verdict::Done(Outcome::Keys(keys)),
+            verdict: Verdict::Done(Outcome::Keys { keys, .. }),
             subject,
         } => {
             assert_eq!(subject.tenant, a.tenant.id);

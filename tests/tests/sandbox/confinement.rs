@@ -2,8 +2,9 @@
 //! running daemons; they go on working afterwards.
 
 use crate::injection::{Argument, Outcome, call, inject};
+use crate::needs_tracing;
 use chancel_tests::api::KEM;
-use chancel_tests::{Daemon, Installation, needs_separate_accounts};
+use chancel_tests::{Daemon, Installation};
 use nix::libc;
 use nix::unistd::Pid;
 use std::fs;
@@ -36,7 +37,7 @@ fn denied(pid: Pid, path: &str, flags: i32) {
 #[test]
 fn keyd_opens_nothing_outside_its_key_directory() {
     let system = Installation::new();
-    needs_separate_accounts!(system, "sandbox::keyd_opens_nothing_outside_its_key_directory");
+    needs_tracing!(system, "sandbox::keyd_opens_nothing_outside_its_key_directory");
     let (tenant, api_key) = system.tenant_with_api_key("tenant");
     let api = system.api(&api_key);
     api.generate(KEM).expect("a key");
@@ -125,7 +126,7 @@ fn keyd_opens_nothing_outside_its_key_directory() {
 #[test]
 fn policyd_opens_nothing_outside_its_database_directory() {
     let system = Installation::new();
-    needs_separate_accounts!(
+    needs_tracing!(
         system,
         "sandbox::policyd_opens_nothing_outside_its_database_directory"
     );
@@ -151,7 +152,7 @@ fn policyd_opens_nothing_outside_its_database_directory() {
 #[test]
 fn the_gateway_opens_no_file_at_all() {
     let system = Installation::new();
-    needs_separate_accounts!(system, "sandbox::the_gateway_opens_no_file_at_all");
+    needs_tracing!(system, "sandbox::the_gateway_opens_no_file_at_all");
     let token = system.layout().path("gateway/gateway-keyd.token");
     for path in [OPEN_TO_ALL, token.to_str().expect("text")] {
         let outcome = open(system.pid(Daemon::Gateway), path, libc::O_RDONLY);

@@ -1,9 +1,10 @@
 //! What is in the daemons' memory while keys are in use, read by root through `/proc/PID/mem`.
 
+use crate::needs_tracing;
 use crate::secrets::{self, Needles, search};
 use chancel_tests::api::{KEM, SIGNATURE};
 use chancel_tests::shared::Common;
-use chancel_tests::{Api, Daemon, Installation, Shared, needs_separate_accounts};
+use chancel_tests::{Api, Daemon, Installation, Shared};
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -58,7 +59,7 @@ fn token(system: &Installation, name: &str) -> Vec<u8> {
 #[test]
 fn the_gateway_and_policyd_hold_neither_the_kek_nor_a_private_key_while_keys_are_used() {
     let system = system();
-    needs_separate_accounts!(
+    needs_tracing!(
         system,
         "sandbox::the_gateway_and_policyd_hold_neither_the_kek_nor_a_private_key_while_keys_are_used"
     );
@@ -99,14 +100,14 @@ fn the_gateway_and_policyd_hold_neither_the_kek_nor_a_private_key_while_keys_are
 #[test]
 fn keyd_holds_the_kek_and_seeds_in_secret_memory_alone() {
     let system = system();
-    needs_separate_accounts!(
+    needs_tracing!(
         system,
         "sandbox::keyd_holds_the_kek_and_seeds_in_secret_memory_alone"
     );
     let api = keys(&system);
     // Loaded from their files, too, and not only made.
     system.restart(Daemon::Keyd);
-    system.wait_ready();
+    system.until("keys to be used again", || api.sign(b"again").ok());
     let mut needles = Needles::new();
     needles.add("key-encryption key", &secrets::kek(&system));
     for (name, secret) in secrets::private_keys(&system) {

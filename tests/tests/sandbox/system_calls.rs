@@ -1,8 +1,9 @@
 //! System calls that a daemon has no use for end it. Each is tried in a running daemon, which is then started anew.
 
 use crate::injection::{Argument, Call, Outcome, call, inject};
+use crate::needs_tracing;
 use Argument::{Number, Text, Zeroes};
-use chancel_tests::{Daemon, Installation, Options, needs_separate_accounts};
+use chancel_tests::{Daemon, Installation, Options};
 use nix::libc;
 use std::path::Path;
 
@@ -186,14 +187,14 @@ fn keyd_alone() -> Installation {
 #[test]
 fn keyd_that_runs_a_program_is_killed() {
     let system = keyd_alone();
-    needs_separate_accounts!(system, "sandbox::keyd_that_runs_a_program_is_killed");
+    needs_tracing!(system, "sandbox::keyd_that_runs_a_program_is_killed");
     each_kills(&system, Daemon::Keyd, &running_programs());
 }
 
 #[test]
 fn keyd_that_opens_a_socket_is_killed() {
     let system = keyd_alone();
-    needs_separate_accounts!(system, "sandbox::keyd_that_opens_a_socket_is_killed");
+    needs_tracing!(system, "sandbox::keyd_that_opens_a_socket_is_killed");
     each_kills(&system, Daemon::Keyd, &network());
     let unix = call(
         libc::SYS_socket,
@@ -214,21 +215,21 @@ fn keyd_that_opens_a_socket_is_killed() {
 #[test]
 fn keyd_that_reaches_for_another_process_is_killed() {
     let system = keyd_alone();
-    needs_separate_accounts!(system, "sandbox::keyd_that_reaches_for_another_process_is_killed");
+    needs_tracing!(system, "sandbox::keyd_that_reaches_for_another_process_is_killed");
     each_kills(&system, Daemon::Keyd, &other_processes());
 }
 
 #[test]
 fn keyd_that_tries_to_leave_its_sandbox_is_killed() {
     let system = keyd_alone();
-    needs_separate_accounts!(system, "sandbox::keyd_that_tries_to_leave_its_sandbox_is_killed");
+    needs_tracing!(system, "sandbox::keyd_that_tries_to_leave_its_sandbox_is_killed");
     each_kills(&system, Daemon::Keyd, &ways_out());
 }
 
 #[test]
 fn policyd_that_runs_a_program_traces_or_opens_a_network_socket_is_killed() {
     let system = keyd_alone();
-    needs_separate_accounts!(
+    needs_tracing!(
         system,
         "sandbox::policyd_that_runs_a_program_traces_or_opens_a_network_socket_is_killed"
     );
@@ -241,7 +242,7 @@ fn policyd_that_runs_a_program_traces_or_opens_a_network_socket_is_killed() {
 #[test]
 fn the_gateway_that_runs_a_program_traces_or_opens_a_network_socket_is_killed() {
     let system = Installation::new();
-    needs_separate_accounts!(
+    needs_tracing!(
         system,
         "sandbox::the_gateway_that_runs_a_program_traces_or_opens_a_network_socket_is_killed"
     );
@@ -253,7 +254,7 @@ fn the_gateway_that_runs_a_program_traces_or_opens_a_network_socket_is_killed() 
 #[test]
 fn the_same_calls_in_an_ordinary_process_of_that_account_are_no_crime() {
     let system = keyd_alone();
-    needs_separate_accounts!(
+    needs_tracing!(
         system,
         "sandbox::the_same_calls_in_an_ordinary_process_of_that_account_are_no_crime"
     );
