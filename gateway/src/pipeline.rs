@@ -133,7 +133,7 @@ async fn stages(
 ) -> Result<Finished, ApiError> {
     let query = Query::new(parts.uri.query());
     let path = parts.uri.path();
-    api_key::refuse_in_url(path, query)?;
+    api_key::refuse_in_url(&parts.uri, query)?;
     let route = Route::find(&parts.method, path)?;
     noted.route = Some(route);
     let api_key = api_key::take(&parts.headers)?;

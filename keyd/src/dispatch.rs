@@ -75,8 +75,12 @@ impl Keyd {
         match request {
             KeydRequest::Use { permit, input } => {
                 let permitted = self.permits.verify(&permit, input)?;
-                let output = ops::perform(&self.keyring, &permitted)?;
-                self.metrics.key_used(permitted.input().operation());
+                let performed = ops::perform(&self.keyring, &permitted);
+                let operation = permitted.input().operation();
+                tracing::debug!(request = %permitted.request(), tenant = %permitted.key().tenant, %operation,
+                    key = %permitted.key().handle, succeeded = performed.is_ok(), "key used");
+                let output = performed?;
+                self.metrics.key_used(operation);
                 send(&KeydReply::Output(&output));
             }
             KeydRequest::Generate(key) => {

@@ -142,7 +142,9 @@ async fn requests<S: Served>(
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD);
+        .max_buf_size(MAX_HEAD)
+        // A client that has said all it wants may close its sending side and still gets its answer.
+        .half_close(true);
     let connection = http.serve_connection(TokioIo::new(Enveloping::new(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         let turned = if error.is_parse() {

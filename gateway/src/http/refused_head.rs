@@ -53,6 +53,7 @@ fn enveloped(status: u16) -> Vec<u8> {
         _ => ApiError::MalformedHead,
     };
     let id = request_id::of(&HeaderMap::new());
+    tracing::debug!(request = %id, status, code = error.code().name(), "head refused");
     let json = envelope::error(id, &error);
     let head = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\

@@ -4,25 +4,30 @@
 use crate::api::Query;
 use crate::error::ApiError;
 use chancel_wire::limits::MAX_API_KEY;
-use hyper::HeaderMap;
+use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Uri};
 
 /// What every API key begins with.
 const PREFIX: &str = "qph_";
 
-/// Refuses a request whose path or query holds an API key.
+/// Refuses a request whose URL holds an API key, wherever in it.
 ///
 /// # Errors
 /// [`ApiError::ApiKeyInUrl`].
-pub fn refuse_in_url(path: &str, query: Query<'_>) -> Result<(), ApiError> {
+pub fn refuse_in_url(url: &Uri, query: Query<'_>) -> Result<(), ApiError> {
+    let before_query = [url.authority().map(Authority::as_str), Some(url.path())];
     // Decoded as a query's text is, so that no spelling of the prefix is missed.
-    let in_path = Query::new(Some(path))
-        .pairs()
-        .any(|(name, value)| name.contains(PREFIX) || value.contains(PREFIX));
-    let holds_key = in_path
-        || query
+    let elsewhere = before_query.into_iter().any(|part| {
+        Query::new(part)
             .pairs()
-            .any(|(name, value)| is_key_name(&name) || name.starts_with(PREFIX) || value.starts_with(PREFIX));
-    if holds_key {
+            .any(|(name, value)| name.contains(PREFIX) || value.contains(PREFIX))
+    });
+    let in_query = || {
+        query
+            .pairs()
+            .any(|(name, value)| is_key_name(&name) || name.starts_with(PREFIX) || value.starts_with(PREFIX))
+    };
+    if elsewhere || in_query() {
         Err(ApiError::ApiKeyInUrl)
     } else {
         Ok(())
@@ -92,11 +97,16 @@ mod tests {
 
     #[test]
     fn keys_in_paths_are_refused_however_written() {
-        for path in ["/api/v1/kms/keys/qph_abc", "/%71ph_abc", "/qph%5Fabc/x"] {
-            let refused = refuse_in_url(path, Query::new(None));
-            assert_eq!(refused, Err(ApiError::ApiKeyInUrl), "{path}");
+        let judged = |url| refuse_in_url(&Uri::from_static(url), Query::new(None));
+        for url in [
+            "/api/v1/kms/keys/qph_abc",
+            "/%71ph_abc",
+            "/qph%5Fabc/x",
+            "http://qph_abc@host/",
+        ] {
+            assert_eq!(judged(url), Err(ApiError::ApiKeyInUrl), "{url}");
         }
-        assert_eq!(refuse_in_url("/api/v1/kms/keys/1", Query::new(None)), Ok(()));
+        assert_eq!(judged("/api/v1/kms/keys/1"), Ok(()));
     }
 
     #[test]
@@ -112,7 +122,7 @@ mod tests {
             "qph_abc",
         ] {
             assert_eq!(
-                refuse_in_url("/api", Query::new(Some(query))),
+                refuse_in_url(&Uri::from_static("/api"), Query::new(Some(query))),
                 Err(ApiError::ApiKeyInUrl),
                 "{query}"
             );
@@ -123,7 +133,11 @@ mod tests {
             "key=1",
             "status=active&algorithm=ML-DSA-65",
         ] {
-            assert_eq!(refuse_in_url("/api", Query::new(Some(query))), Ok(()), "{query}");
+            assert_eq!(
+                refuse_in_url(&Uri::from_static("/api"), Query::new(Some(query))),
+                Ok(()),
+                "{query}"
+            );
         }
     }
 }

@@ -192,9 +192,11 @@ fn heads_that_are_ambiguous_or_malformed_are_refused_and_the_connection_is_close
         let mut connection = target.connect();
         connection.send(&bytes);
         connection.finish();
-        let answer = connection
-            .answer()
-            .unwrap_or_else(|| panic!("no answer to {what}"));
+        let Some(answer) = connection.answer() else {
+            // Another protocol's preface: an answer in HTTP/1.1 would be none.
+            assert_eq!(what, "version 2", "no answer to {what}");
+            continue;
+        };
         assert_eq!(answer.status, 400, "{what}: {answer:?}");
         is_enveloped(&answer, what);
         assert!(
