@@ -8,6 +8,7 @@ use crate::http::Served;
 use crate::http::response::{Response, plain};
 use crate::metrics::Connections;
 use crate::pipeline::Gateway;
+use crate::policyd_client::PolicydHealth;
 use chancel_wire::metric::Sample;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
@@ -51,15 +52,17 @@ impl Served for Monitor {
 impl Monitor {
     async fn ready(&self) -> Response {
         let Gateway { policyd, keyd, .. } = &*self.gateway;
-        let (policyd, keyd) = tokio::join!(policyd.is_healthy(PATIENCE), keyd.is_healthy(PATIENCE));
-        let word = |healthy| if healthy { "ready" } else { "unavailable" };
-        let body = format!(
-            r#"{{"status":"{}","policyd":"{}","keyd":"{}"}}"#,
-            word(policyd && keyd),
-            word(policyd),
-            word(keyd)
-        );
-        plain(if policyd && keyd { 200 } else { 503 }, JSON, body)
+        let (policyd, keyd) = tokio::join!(policyd.health(PATIENCE), keyd.is_healthy(PATIENCE));
+        let ready = policyd == PolicydHealth::Ready && keyd;
+        let word = |ready| if ready { "ready" } else { "unavailable" };
+        let policyd = match policyd {
+            PolicydHealth::Ready => "ready",
+            PolicydHealth::WithoutKeyd => "without keyd",
+            PolicydHealth::Unavailable => "unavailable",
+        };
+        let (status, keyd) = (word(ready), word(keyd));
+        let body = format!(r#"{{"status":"{status}","policyd":"{policyd}","keyd":"{keyd}"}}"#);
+        plain(if ready { 200 } else { 503 }, JSON, body)
     }
 
     async fn metrics(&self) -> Response {

@@ -32,6 +32,17 @@ pub enum Recognised {
     Denied(Verdict),
 }
 
+/// How policyd is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicydHealth {
+    /// It can work.
+    Ready,
+    /// It answers, and cannot issue permits: its keyd is away.
+    WithoutKeyd,
+    /// It does not answer, or cannot work.
+    Unavailable,
+}
+
 impl PolicydClient {
     /// Speaks over a connection.
     pub const fn new(client: Client) -> Self {
@@ -89,10 +100,16 @@ impl PolicydClient {
         }
     }
 
-    /// Whether policyd can work.
-    pub async fn is_healthy(&self, within: Duration) -> bool {
-        let answer = self.0.call(&PolicydRequest::Health, within).await;
-        answer.is_ok_and(|answer| matches!(answer.decode(), Ok(PolicydReply::Healthy)))
+    /// How policyd is.
+    pub async fn health(&self, within: Duration) -> PolicydHealth {
+        match self.0.call(&PolicydRequest::Health, within).await {
+            Ok(answer) => match answer.decode() {
+                Ok(PolicydReply::Healthy) => PolicydHealth::Ready,
+                Ok(PolicydReply::Failed(PolicydFailure::KeydUnavailable)) => PolicydHealth::WithoutKeyd,
+                _ => PolicydHealth::Unavailable,
+            },
+            Err(_) => PolicydHealth::Unavailable,
+        }
     }
 
     /// policyd's counters; none when it does not answer.

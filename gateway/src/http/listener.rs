@@ -2,7 +2,10 @@
 //! bounded, a bounded number at once.
 
 use super::refused_head::Enveloping;
+use super::request_id;
 use super::response::Response;
+use crate::envelope;
+use crate::error::ApiError;
 use crate::limits::{DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, MAX_HEAD, MAX_HEADERS, WRITE_TIMEOUT};
 use crate::metrics::{Connections, Turned};
 use hyper::Request;
@@ -26,11 +29,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long accepting rests when the system is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What a client without TLS is told when there are too many connections.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-content-type: application/json\r\ncontent-length: 89\r\n\r\n\
-{\"error\":{\"error_code\":\"ERR_SERVICE_001\",\"message\":\"Service temporarily unavailable\"}}\r\n\r\n";
 
 /// What is served where.
 pub struct Site {
@@ -70,7 +68,7 @@ pub async fn serve<S: Served>(site: Site, served: S, stop: impl Future<Output = 
                 served.connections().turned_away(Turned::TooMany);
                 if tls.is_none() {
                     // As much as fits at once; nobody waits for a client here.
-                    let _ = stream.try_write(TOO_MANY);
+                    let _ = stream.try_write(&too_many());
                 }
             }
             Ok((stream, source)) => {
@@ -117,6 +115,17 @@ async fn connection<S: Served>(
         Ok(Err(_)) => served.connections().turned_away(Turned::HandshakeFailed),
         Err(_) => served.connections().turned_away(Turned::HandshakeTimeout),
     }
+}
+
+/// What a client without TLS is told when there are too many connections.
+fn too_many() -> Vec<u8> {
+    let json = envelope::error(request_id::fresh(), &ApiError::Unavailable);
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        json.len()
+    );
+    [head.as_bytes(), &json].concat()
 }
 
 /// Answers leave at once, and a client that stops reading loses its connection.

@@ -17,9 +17,12 @@ pub fn of(headers: &HeaderMap) -> RequestId {
         (Some(value), None) => value.to_str().ok().filter(|text| text.len() == HYPHENATED_LEN),
         _ => None,
     };
-    given
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| RequestId::from_bytes(Uuid::new_v4().into_bytes()))
+    given.and_then(|text| text.parse().ok()).unwrap_or_else(fresh)
+}
+
+/// A new id, random.
+pub fn fresh() -> RequestId {
+    RequestId::from_bytes(Uuid::new_v4().into_bytes())
 }
 
 #[cfg(test)]
