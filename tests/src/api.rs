@@ -4,6 +4,7 @@ use crate::http::{Answer, Client};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::fmt;
 
 /// The API for the holder of one API key.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl Failure {
 }
 
 /// Bytes and the version of the key that made them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Made {
     /// A ciphertext or a signature.
     pub bytes: Vec<u8>,
@@ -39,8 +40,14 @@ pub struct Made {
     pub version: u64,
 }
 
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Made({} bytes, version {})", self.bytes.len(), self.version)
+    }
+}
+
 /// A key as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     /// Its version.
     pub version: u64,
@@ -48,6 +55,12 @@ pub struct Key {
     pub status: String,
     /// Its public key.
     pub public_key: Vec<u8>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key(version {}, {})", self.version, self.status)
+    }
 }
 
 /// Names that clients send.

@@ -7,7 +7,7 @@ use crate::config::{self, Options};
 use crate::http::Client;
 use crate::janitor::Janitor;
 use crate::layout::Layout;
-use crate::process::{Plan, Process, describe};
+use crate::process::{self, Plan, Process, describe};
 use crate::wait::{PATIENCE, until};
 use crate::{binaries, certificates};
 use nix::sys::signal::Signal;
@@ -225,9 +225,13 @@ impl Installation {
         self.start(daemon);
     }
 
-    /// Freezes a daemon.
+    /// Freezes a daemon, and waits until all its threads hold still: the signal alone reaches them one after the other.
     pub fn sigstop(&self, daemon: Daemon) {
         self.signal(daemon, Signal::SIGSTOP);
+        let pid = self.pid(daemon);
+        until(&format!("{daemon:?} to hold still"), || {
+            process::is_frozen(pid).then_some(())
+        });
     }
 
     /// Unfreezes it.

@@ -3,7 +3,7 @@
 use crate::accounts::Account;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -100,6 +100,15 @@ impl Process {
         // The child is gone; without this the handle would count as running.
         drop(self.child);
     }
+}
+
+/// Whether all threads of a process are stopped.
+pub(crate) fn is_frozen(pid: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process's threads");
+    threads.map_while(Result::ok).all(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    })
 }
 
 /// How a daemon ended, for messages.

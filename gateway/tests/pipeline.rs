@@ -1,0 +1,302 @@
+//! The stages between a scripted policyd and a scripted keyd: who is asked what, who is not asked at all, and
+//! what their answers become.
+
+mod support;
+
+use chancel_domain::{Algorithm, KeyVersion, Operation, Plan};
+use chancel_wire::keyd::KeydError;
+use chancel_wire::policyd::{Ask, AskFailure, DenyReason, Outcome, Rule, Verdict};
+use support::{Scene, Script, TENANT, granted, key, request};
+
+const SIGN: &str = "/api/v1/signature/sign";
+const MESSAGE: &str = r#"{"message": "aGk="}"#;
+
+#[test]
+fn a_private_key_operation_is_asked_for_with_its_digest_and_done_by_keyd() {
+    let scene = Scene::start(Script::default());
+    let (status, json) = scene.send(
+        "POST",
+        SIGN,
+        r#"{"message": "aGk=", "algorithm": "ML-DSA-65", "tenant_id": "x"}"#,
+    );
+    assert_eq!(
+        (status, json["data"]["signature"].as_str()),
+        (200, Some("b3V0cHV0"))
+    );
+    assert_eq!(json["data"]["algorithm"], "ML-DSA-65");
+    assert_eq!(json["data"]["key_version"], 1);
+    let asked = scene.asked.lock().unwrap().clone();
+    let [
+        Ask::Use {
+            operation: Operation::Sign,
+            algorithm: Algorithm::MlDsa65,
+            version: None,
+            payload: Some(_),
+        },
+    ] = asked.as_slice()
+    else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(scene.uses(), 1);
+}
+
+#[test]
+fn nobody_is_asked_to_do_what_makes_no_sense() {
+    let scene = Scene::start(Script::default());
+    let no_key = format!("POST {SIGN} HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{{}}");
+    for (bytes, code) in [
+        (no_key, "ERR_AUTH_001"),
+        (
+            request("POST", &format!("{SIGN}?api_key=qph_x"), MESSAGE),
+            "ERR_AUTH_002",
+        ),
+        (request("POST", "/api/v2/sign", MESSAGE), "ERR_NOT_FOUND_002"),
+        (request("GET", SIGN, ""), "ERR_METHOD_001"),
+        (request("POST", SIGN, "{"), "ERR_INVALID_001"),
+        (request("POST", SIGN, r#"{"message": "aGk"}"#), "ERR_SIG_001"),
+        (
+            request("POST", SIGN, r#"{"message": "", "algorithm": "Kyber768"}"#),
+            "ERR_KMS_001",
+        ),
+    ] {
+        assert_eq!(scene.raw(&bytes).code(), code, "{bytes}");
+    }
+    let stranger = request("POST", SIGN, "{").replace("qph_test", "qph_unknown");
+    assert_eq!(
+        scene.raw(&stranger).code(),
+        "ERR_AUTH_001",
+        "who asks comes before what is wrong"
+    );
+    assert_eq!((scene.asked.lock().unwrap().len(), scene.uses()), (0, 0));
+}
+
+#[test]
+fn keyd_is_not_asked_without_a_grant() {
+    for (verdict, status, code) in [
+        (denied(DenyReason::NotAuthenticated), 401, "ERR_AUTH_001"),
+        (denied(DenyReason::TenantSuspended), 403, "ERR_POLICY_001"),
+        (denied(DenyReason::NotInPlan), 403, "ERR_FORBIDDEN_001"),
+        (|| Verdict::Failed(AskFailure::KeyNotFound), 404, "ERR_SIG_003"),
+        (
+            || Verdict::Failed(AskFailure::KeydUnavailable),
+            503,
+            "ERR_SERVICE_001",
+        ),
+        // Allowed, but with nothing that keyd would believe.
+        (without_permit, 500, "ERR_INTERNAL_001"),
+        (
+            || {
+                Verdict::Done(Outcome::Keys {
+                    keys: Vec::new(),
+                    total: 0,
+                })
+            },
+            500,
+            "ERR_INTERNAL_001",
+        ),
+    ] as [(fn() -> Verdict, u16, &str); 7]
+    {
+        let script = Script {
+            judge: Box::new(move |_| verdict()),
+            ..Script::default()
+        };
+        let scene = Scene::start(script);
+        let answer = scene.raw(&request("POST", SIGN, MESSAGE));
+        assert_eq!((answer.status, answer.code().as_str()), (status, code));
+        assert_eq!(scene.uses(), 0, "{code}");
+    }
+}
+
+fn denied(reason: DenyReason) -> fn() -> Verdict {
+    macro_rules! deny {
+        ($reason:ident) => {
+            || Verdict::Denied {
+                rule: Rule::Scope,
+                reason: DenyReason::$reason,
+            }
+        };
+    }
+    match reason {
+        DenyReason::NotAuthenticated => deny!(NotAuthenticated),
+        DenyReason::TenantSuspended => deny!(TenantSuspended),
+        DenyReason::OutOfScope => deny!(OutOfScope),
+        DenyReason::NotInPlan => deny!(NotInPlan),
+        DenyReason::RuleFailed => deny!(RuleFailed),
+    }
+}
+
+fn without_permit() -> Verdict {
+    Verdict::Granted {
+        key: key(Algorithm::MlDsa65, KeyVersion::FIRST),
+        permit: None,
+    }
+}
+
+#[test]
+fn unknown_and_denied_callers_read_the_same() {
+    let script = Script {
+        judge: Box::new(|_| denied(DenyReason::NotAuthenticated)()),
+        ..Script::default()
+    };
+    let scene = Scene::start(script);
+    let known = request("POST", SIGN, MESSAGE);
+    let (known, unknown) = (
+        scene.raw(&known),
+        scene.raw(&known.replace("qph_test", "qph_unknown")),
+    );
+    assert_eq!(known.status, unknown.status);
+    assert_eq!(known.json()["error"], unknown.json()["error"]);
+}
+
+#[test]
+fn a_request_over_the_rate_leaves_its_permit_unused() {
+    let scene = Scene::start(Script {
+        plan: Plan::Free,
+        ..Script::default()
+    });
+    let mut limited = 0;
+    for _ in 0..25 {
+        let answer = scene.raw(&request("POST", SIGN, MESSAGE));
+        if answer.status == 429 {
+            limited += 1;
+            assert_eq!(answer.code(), "ERR_RATE_001");
+            for header in [
+                "retry-after: 1\r\n",
+                "ratelimit-limit: 20\r\n",
+                "ratelimit-remaining: 0\r\n",
+                "ratelimit-reset: 2\r\n",
+            ] {
+                assert!(answer.head.contains(header), "{header} in {}", answer.head);
+            }
+        } else {
+            assert!(answer.head.contains("ratelimit-remaining: "), "{}", answer.head);
+        }
+    }
+    assert!((1..=5).contains(&limited), "{limited}");
+    assert_eq!(scene.asked.lock().unwrap().len(), 25);
+    assert_eq!(scene.uses(), 25 - limited);
+}
+
+#[test]
+fn what_keyd_refuses_has_the_code_of_its_operation() {
+    let decrypt = (
+        "/api/v1/kem/decrypt",
+        r#"{"ciphertext": "eA==", "key_version": 1}"#,
+    );
+    let unwrap = (
+        "/api/v1/kem/key/unwrap",
+        r#"{"wrapped_key": "eA==", "key_version": 1}"#,
+    );
+    for ((path, body), error, status, code) in [
+        (decrypt, KeydError::Undecryptable, 400, "ERR_KEM_003"),
+        (unwrap, KeydError::Undecryptable, 400, "ERR_KEM_011"),
+        (decrypt, KeydError::KeyNotFound, 500, "ERR_KMS_003"),
+        ((SIGN, MESSAGE), KeydError::SelfCheckFailed, 500, "ERR_CRYPTO_001"),
+        (
+            (SIGN, MESSAGE),
+            KeydError::PermitReplayed,
+            500,
+            "ERR_INTERNAL_001",
+        ),
+        ((SIGN, MESSAGE), KeydError::Overloaded, 503, "ERR_SERVICE_001"),
+    ] {
+        let scene = Scene::start(Script {
+            work: Box::new(move |_| Err(error)),
+            ..Script::default()
+        });
+        let answer = scene.raw(&request("POST", path, body));
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{path} {error:?}"
+        );
+        assert_eq!(
+            answer.head.contains("retry-after: 1\r\n"),
+            status == 503,
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_public_key_that_the_library_refuses_is_an_internal_error() {
+    let scene = Scene::start(Script {
+        judge: Box::new(|ask| granted(ask)),
+        ..Script::default()
+    });
+    let (status, json) = scene.send("POST", "/api/v1/kem/encrypt", r#"{"plaintext": "aGk="}"#);
+    assert_eq!(
+        (status, json["error"]["error_code"].as_str()),
+        (500, Some("ERR_INTERNAL_001"))
+    );
+    assert_eq!(scene.uses(), 0);
+}
+
+#[test]
+fn keys_are_shown_under_the_name_their_caller_used() {
+    let script = Script {
+        judge: Box::new(|ask| match ask {
+            Ask::RotateKey(algorithm) => Verdict::Done(Outcome::Rotated {
+                key: key(*algorithm, KeyVersion::new(2).unwrap()),
+                old_version: KeyVersion::FIRST,
+            }),
+            Ask::ListKeys(None, None) => Verdict::Done(Outcome::Keys {
+                keys: vec![
+                    key(Algorithm::MlKem768, KeyVersion::FIRST),
+                    key(Algorithm::MlDsa65, KeyVersion::FIRST),
+                ],
+                total: 7,
+            }),
+            other => panic!("{other:?}"),
+        }),
+        ..Script::default()
+    };
+    let scene = Scene::start(script);
+    let (status, json) = scene.send(
+        "POST",
+        "/api/v1/kms/keys/rotate",
+        r#"{"algorithm": "ML-KEM-768"}"#,
+    );
+    let expected = serde_json::json!({"key_version": 2, "algorithm": "ML-KEM-768", "status": "active",
+        "public_key": "BwcHBwcHBwcHBwcH", "created_at": "1970-01-01T00:00:00.000Z", "old_key_version": 1});
+    assert_eq!((status, &json["data"]), (200, &expected));
+    let (_, json) = scene.send("GET", "/api/v1/kms/keys", "");
+    let names: Vec<_> = json["data"]["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["algorithm"])
+        .collect();
+    assert_eq!(names, ["Kyber768", "Dilithium3"]);
+    assert_eq!(json["data"]["total"], 7);
+}
+
+#[test]
+fn what_is_sealed_is_bound_to_policyds_tenant() {
+    // The gateway seals under the tenant it was told, whatever the caller claims to be.
+    use chancel_pqc::{Envelope, Purpose};
+    let script = Script {
+        judge: Box::new(|ask| {
+            let Verdict::Granted { mut key, permit } = granted(ask) else {
+                panic!("a grant")
+            };
+            key.public_key = vec![0; 1184];
+            Verdict::Granted { key, permit }
+        }),
+        ..Script::default()
+    };
+    let scene = Scene::start(script);
+    let body =
+        r#"{"plaintext": "aGk=", "tenant_id": "22222222-2222-2222-2222-222222222222", "key_version": 5}"#;
+    let (status, json) = scene.send("POST", "/api/v1/kem/encrypt", body);
+    assert_eq!(status, 200, "{json}");
+    use base64::Engine;
+    let text = json["data"]["ciphertext"].as_str().unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    let envelope = Envelope::parse(&bytes).unwrap();
+    assert_eq!(
+        (envelope.purpose(), envelope.key_version().number()),
+        (Purpose::Data, 5)
+    );
+    assert_ne!(TENANT.to_string(), "22222222-2222-2222-2222-222222222222");
+}
