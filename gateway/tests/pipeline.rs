@@ -3,10 +3,14 @@
 
 mod support;
 
-use chancel_domain::{Algorithm, KeyVersion, Operation, Plan};
+use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chancel_domain::{Algorithm, KeyVersion, Operation, Plan, TenantId};
+use chancel_pqc::{Envelope, Purpose, SharedSecret};
 use chancel_wire::keyd::KeydError;
 use chancel_wire::policyd::{Ask, AskFailure, DenyReason, Outcome, Rule, Verdict};
-use support::{Scene, Script, TENANT, granted, key, request};
+use support::{Judge, Scene, Script, TENANT, granted, key, request};
 
 const SIGN: &str = "/api/v1/signature/sign";
 const MESSAGE: &str = r#"{"message": "aGk="}"#;
@@ -72,73 +76,46 @@ fn nobody_is_asked_to_do_what_makes_no_sense() {
 
 #[test]
 fn keyd_is_not_asked_without_a_grant() {
-    for (verdict, status, code) in [
+    let failed = |failure| -> Box<Judge> { Box::new(move |_| Verdict::Failed(failure)) };
+    // Allowed, but with nothing that keyd would believe.
+    let no_permit: Box<Judge> = Box::new(|_| Verdict::Granted {
+        key: key(Algorithm::MlDsa65, KeyVersion::FIRST),
+        permit: None,
+    });
+    let something_else: Box<Judge> = Box::new(|_| {
+        let keys = Vec::new();
+        Verdict::Done(Outcome::Keys { keys, total: 0 })
+    });
+    for (judge, status, code) in [
         (denied(DenyReason::NotAuthenticated), 401, "ERR_AUTH_001"),
         (denied(DenyReason::TenantSuspended), 403, "ERR_POLICY_001"),
         (denied(DenyReason::NotInPlan), 403, "ERR_FORBIDDEN_001"),
-        (|| Verdict::Failed(AskFailure::KeyNotFound), 404, "ERR_SIG_003"),
-        (
-            || Verdict::Failed(AskFailure::KeydUnavailable),
-            503,
-            "ERR_SERVICE_001",
-        ),
-        // Allowed, but with nothing that keyd would believe.
-        (without_permit, 500, "ERR_INTERNAL_001"),
-        (
-            || {
-                Verdict::Done(Outcome::Keys {
-                    keys: Vec::new(),
-                    total: 0,
-                })
-            },
-            500,
-            "ERR_INTERNAL_001",
-        ),
-    ] as [(fn() -> Verdict, u16, &str); 7]
-    {
-        let script = Script {
-            judge: Box::new(move |_| verdict()),
+        (failed(AskFailure::KeyNotFound), 404, "ERR_SIG_003"),
+        (failed(AskFailure::KeydUnavailable), 503, "ERR_SERVICE_001"),
+        (no_permit, 500, "ERR_INTERNAL_001"),
+        (something_else, 500, "ERR_INTERNAL_001"),
+    ] {
+        let scene = Scene::start(Script {
+            judge,
             ..Script::default()
-        };
-        let scene = Scene::start(script);
+        });
         let answer = scene.raw(&request("POST", SIGN, MESSAGE));
         assert_eq!((answer.status, answer.code().as_str()), (status, code));
         assert_eq!(scene.uses(), 0, "{code}");
     }
 }
 
-fn denied(reason: DenyReason) -> fn() -> Verdict {
-    macro_rules! deny {
-        ($reason:ident) => {
-            || Verdict::Denied {
-                rule: Rule::Scope,
-                reason: DenyReason::$reason,
-            }
-        };
-    }
-    match reason {
-        DenyReason::NotAuthenticated => deny!(NotAuthenticated),
-        DenyReason::TenantSuspended => deny!(TenantSuspended),
-        DenyReason::OutOfScope => deny!(OutOfScope),
-        DenyReason::NotInPlan => deny!(NotInPlan),
-        DenyReason::RuleFailed => deny!(RuleFailed),
-    }
-}
-
-fn without_permit() -> Verdict {
-    Verdict::Granted {
-        key: key(Algorithm::MlDsa65, KeyVersion::FIRST),
-        permit: None,
-    }
+fn denied(reason: DenyReason) -> Box<Judge> {
+    let rule = Rule::Scope;
+    Box::new(move |_| Verdict::Denied { rule, reason })
 }
 
 #[test]
 fn unknown_and_denied_callers_read_the_same() {
-    let script = Script {
-        judge: Box::new(|_| denied(DenyReason::NotAuthenticated)()),
+    let scene = Scene::start(Script {
+        judge: denied(DenyReason::NotAuthenticated),
         ..Script::default()
-    };
-    let scene = Scene::start(script);
+    });
     let known = request("POST", SIGN, MESSAGE);
     let (known, unknown) = (
         scene.raw(&known),
@@ -220,10 +197,7 @@ fn what_keyd_refuses_has_the_code_of_its_operation() {
 
 #[test]
 fn a_public_key_that_the_library_refuses_is_an_internal_error() {
-    let scene = Scene::start(Script {
-        judge: Box::new(|ask| granted(ask)),
-        ..Script::default()
-    });
+    let scene = Scene::start(Script::default());
     let (status, json) = scene.send("POST", "/api/v1/kem/encrypt", r#"{"plaintext": "aGk="}"#);
     assert_eq!(
         (status, json["error"]["error_code"].as_str()),
@@ -272,31 +246,42 @@ fn keys_are_shown_under_the_name_their_caller_used() {
 }
 
 #[test]
-fn what_is_sealed_is_bound_to_policyds_tenant() {
-    // The gateway seals under the tenant it was told, whatever the caller claims to be.
-    use chancel_pqc::{Envelope, Purpose};
-    let script = Script {
-        judge: Box::new(|ask| {
-            let Verdict::Granted { mut key, permit } = granted(ask) else {
-                panic!("a grant")
-            };
-            key.public_key = vec![0; 1184];
-            Verdict::Granted { key, permit }
-        }),
+fn what_is_sealed_opens_for_the_tenant_that_policyd_named_and_for_no_other() {
+    let private = DecapsulationKey::generate(&ML_KEM_768).unwrap();
+    let public = private
+        .encapsulation_key()
+        .unwrap()
+        .key_bytes()
+        .unwrap()
+        .as_ref()
+        .to_vec();
+    let judge: Box<Judge> = Box::new(move |ask| {
+        let Verdict::Granted { mut key, permit } = granted(ask) else {
+            panic!("a grant");
+        };
+        key.public_key.clone_from(&public);
+        Verdict::Granted { key, permit }
+    });
+    let scene = Scene::start(Script {
+        judge,
         ..Script::default()
-    };
-    let scene = Scene::start(script);
+    });
+    let claimed = TenantId::from_bytes([0x22; 16]);
     let body =
-        r#"{"plaintext": "aGk=", "tenant_id": "22222222-2222-2222-2222-222222222222", "key_version": 5}"#;
-    let (status, json) = scene.send("POST", "/api/v1/kem/encrypt", body);
+        format!(r#"{{"plaintext": "aGk=", "aad": "YQ==", "key_version": 5, "tenant_id": "{claimed}"}}"#);
+    let (status, json) = scene.send("POST", "/api/v1/kem/encrypt", &body);
     assert_eq!(status, 200, "{json}");
-    use base64::Engine;
-    let text = json["data"]["ciphertext"].as_str().unwrap();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
-    let envelope = Envelope::parse(&bytes).unwrap();
+    let ciphertext = STANDARD
+        .decode(json["data"]["ciphertext"].as_str().unwrap())
+        .unwrap();
+    let envelope = Envelope::parse(&ciphertext).unwrap();
     assert_eq!(
         (envelope.purpose(), envelope.key_version().number()),
         (Purpose::Data, 5)
     );
-    assert_ne!(TENANT.to_string(), "22222222-2222-2222-2222-222222222222");
+    let secret = private.decapsulate(envelope.kem_ciphertext().into()).unwrap();
+    let secret = SharedSecret::try_from(secret.as_ref()).unwrap();
+    assert_eq!(**envelope.open(&secret, TENANT, b"a").unwrap(), *b"hi");
+    assert!(envelope.open(&secret, claimed, b"a").is_err());
+    assert!(envelope.open(&secret, TENANT, b"").is_err());
 }

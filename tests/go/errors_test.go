@@ -30,7 +30,7 @@ func calls(client *qpher.Client) map[string]func() error {
 			return err
 		},
 		"unwrap": func() error {
-			_, err := client.KEM.Unwrap(ctx, &qpher.KeyUnwrapInput{WrappedKey: make([]byte, 1200), KeyVersion: 1})
+			_, err := client.KEM.Unwrap(ctx, &qpher.KeyUnwrapInput{WrappedKey: make([]byte, 1156), KeyVersion: 1})
 			return err
 		},
 		"sign": func() error { _, err := client.Signatures.Sign(ctx, &qpher.SignInput{}); return err },

@@ -60,7 +60,7 @@ def every_call(client):
         "encapsulate": lambda: client.kem.encapsulate(1),
         "decapsulate": lambda: client.kem.decapsulate(bytes(1088), 1),
         "wrap": lambda: client.kem.wrap(bytes(32), 1),
-        "unwrap": lambda: client.kem.unwrap(bytes(1200), 1),
+        "unwrap": lambda: client.kem.unwrap(bytes(1156), 1),
         "sign": lambda: client.signatures.sign(b"x"),
         "verify": lambda: client.signatures.verify(b"x", bytes(3309), 1),
         "generate": lambda: client.keys.generate(KEM),

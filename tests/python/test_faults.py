@@ -19,7 +19,7 @@ def test_what_needs_the_daemon_is_a_typed_error_within_a_second(connect, main_ke
     call = {
         "decrypt": lambda: client.kem.decrypt(bytes(1200), 1),
         "decapsulate": lambda: client.kem.decapsulate(bytes(1088), 1),
-        "unwrap": lambda: client.kem.unwrap(bytes(1200), 1),
+        "unwrap": lambda: client.kem.unwrap(bytes(1156), 1),
         "sign": lambda: client.signatures.sign(b"x"),
         "rotate": lambda: client.keys.rotate(KEM),
     }[name]

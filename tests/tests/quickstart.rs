@@ -36,7 +36,7 @@ fn is_running(state: &Path) -> bool {
     let processes = fs::read_dir("/proc").expect("/proc is there");
     processes.flatten().any(|entry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        line.starts_with(b"chancel-") && line.windows(state.len()).any(|window| window == state)
+        line.windows(state.len()).any(|window| window == state)
     })
 }
 

@@ -37,7 +37,7 @@ pub const API_KEY: &str = "qph_test";
 /// The tenant that policyd finds behind every API key.
 pub const TENANT: TenantId = TenantId::from_bytes([0x11; 16]);
 
-type Judge = dyn Fn(&Ask) -> Verdict + Send + Sync;
+pub type Judge = dyn Fn(&Ask) -> Verdict + Send + Sync;
 type Work = dyn Fn(&[u8]) -> Result<Vec<u8>, KeydError> + Send + Sync;
 
 /// What the two daemons do.
@@ -55,7 +55,7 @@ pub struct Script {
 impl Default for Script {
     fn default() -> Self {
         Self {
-            judge: Box::new(|ask| granted(ask)),
+            judge: Box::new(granted),
             work: Box::new(|_| Ok(b"output".to_vec())),
             plan: Plan::Enterprise,
             most_connections: 100,

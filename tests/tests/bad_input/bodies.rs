@@ -244,6 +244,11 @@ fn bytes_are_padded_standard_base64_text() {
 fn versions_are_numbers_from_1_to_4294967295() {
     let target = Target::get();
     let huge = "9".repeat(400);
+    // Of the right length: another is a fault of its own, and either may be named first.
+    let kem_ciphertext = format!(
+        "\"kem_ciphertext\":\"{}\"",
+        chancel_tests::api::encoded(&[0; 1088])
+    );
     let wrong = [
         "-1",
         "-0",
@@ -272,7 +277,7 @@ fn versions_are_numbers_from_1_to_4294967295() {
         ("kem/encrypt", "\"plaintext\":\"QQ==\"", true),
         ("kem/decrypt", "\"ciphertext\":\"QQ==\"", false),
         ("kem/encapsulate", "\"x\":1", false),
-        ("kem/decapsulate", "\"kem_ciphertext\":\"QQ==\"", false),
+        ("kem/decapsulate", &kem_ciphertext, false),
         (
             "kem/key/wrap",
             "\"symmetric_key\":\"AAAAAAAAAAAAAAAAAAAAAA==\"",
@@ -293,11 +298,7 @@ fn versions_are_numbers_from_1_to_4294967295() {
             let body = format!("{{{others},\"key_version\":{version}}}");
             let what = format!("{route} with version {version:.50}");
             let answer = target.send(&target.post(&path, body));
-            // The ciphertexts here are no ciphertexts, and either fault may be named first.
-            if !matches!(answer.code(), "ERR_KEM_003" | "ERR_KEM_011") {
-                is_refused(&answer, 400, JSON, &what);
-            }
-            assert_eq!(answer.status, 400, "{what}");
+            is_refused(&answer, 400, JSON, &what);
         }
         if !may_be_absent {
             let answer = target.send(&target.post(&path, format!("{{{others}}}")));

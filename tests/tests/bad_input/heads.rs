@@ -12,7 +12,8 @@ fn an_api_key_comes_once_and_in_its_header() {
     let overlong = [key, "x".repeat(20_000).as_str()].concat();
     let spaced = format!("{} {}", &key[..10], &key[10..]);
     let upper = key.replace("qph_", "QPH_");
-    let headers: &[(&str, &[(&str, &[u8])])] = &[
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+    let headers: &[(&str, Headers<'_>)] = &[
         ("none", &[]),
         ("an empty one", &[("x-api-key", b"")]),
         ("only spaces", &[("x-api-key", b"   ")]),

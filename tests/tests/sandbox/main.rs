@@ -11,6 +11,7 @@ mod core_dumps;
 #[cfg(target_arch = "x86_64")]
 mod injection;
 mod memory;
+mod required;
 mod secrets;
 mod status;
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,67 @@
+//! A daemon that cannot be confined in full does not start: on a kernel that lacks a part of the sandbox it ends with
+//! a reason, before it has made its socket useful to anybody.
+
+use chancel_tests::{Daemon, Installation, Options, binaries};
+use std::process::{Command, Output};
+
+/// Runs a daemon on a kernel without some system calls, until it ends.
+fn start_without(system: &Installation, missing: &str, daemon: Daemon) -> Output {
+    let reachable = |name: &str| system.layout().path("bin").join(name);
+    for name in [
+        "chancel-hobbled",
+        "chancel-keyd",
+        "chancel-policyd",
+        "chancel-gateway",
+    ] {
+        let from = if name == "chancel-hobbled" {
+            binaries::own(name)
+        } else {
+            system.binaries().join(name)
+        };
+        std::fs::copy(from, reachable(name)).expect("a copy of the program");
+    }
+    let mut command = Command::new("timeout");
+    command.arg("20").arg(reachable("chancel-hobbled")).arg(missing);
+    command
+        .arg(reachable(&format!("chancel-{}", daemon.stem())))
+        .arg("--config");
+    command.arg(system.layout().path(&format!("etc/{}.toml", daemon.stem())));
+    system
+        .account(daemon)
+        .applied_to(&mut command)
+        .output()
+        .expect("it runs")
+}
+
+#[track_caller]
+fn does_not_start(system: &Installation, missing: &str, daemon: Daemon) {
+    let output = start_without(system, missing, daemon);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let ready = said.contains(": ready ");
+    assert!(!ready, "{daemon:?} without {missing} started:\n{said}");
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{daemon:?} without {missing}: {said}"
+    );
+    assert!(
+        said.contains(&format!("chancel-{}: ", daemon.stem())),
+        "it says why: {said}"
+    );
+}
+
+#[test]
+fn no_daemon_starts_where_its_sandbox_cannot_be_applied() {
+    let system = Installation::prepare(Options::default());
+    for daemon in Daemon::ALL {
+        for missing in ["landlock_create_ruleset", "landlock_restrict_self", "seccomp"] {
+            does_not_start(&system, missing, daemon);
+        }
+    }
+}
+
+#[test]
+fn keyd_does_not_start_where_no_memory_can_be_locked() {
+    let system = Installation::prepare(Options::default());
+    does_not_start(&system, "memfd_secret,mlock,mlock2", Daemon::Keyd);
+}
