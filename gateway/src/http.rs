@@ -8,4 +8,4 @@ pub mod request_id;
 pub mod response;
 pub mod tls;
 
-pub use listener::{Served, Site, serve};
+pub use listener::{Place, Served, Site, serve};

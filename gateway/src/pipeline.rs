@@ -39,20 +39,22 @@ use policy::Grant;
 use rate_limit::{Allowance, RateLimits};
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Everything that answering a request needs.
+/// Everything that answering a request needs. Each serving thread has its own connections to the other daemons;
+/// all share the rest.
 pub struct Gateway {
     /// The daemon that decides.
     pub policyd: PolicydClient,
     /// The daemon that holds the keys.
     pub keyd: KeydClient,
     /// Token buckets.
-    pub rates: RateLimits,
+    pub rates: Arc<RateLimits>,
     /// What is taken at once.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// One operation of the API, parsed and ready to be judged.

@@ -7,7 +7,7 @@ mod threads;
 use crate::config::{Config, Peer, Protection, Unprotected};
 use crate::http::response::Response;
 use crate::http::tls::{self, TlsError};
-use crate::http::{self, Served, Site};
+use crate::http::{self, Place, Served, Site};
 use crate::keyd_client::KeydClient;
 use crate::limits::{Limits, MAX_CONNECTIONS, MAX_MONITOR_CONNECTIONS};
 use crate::metrics::{Connections, Metrics};
@@ -32,6 +32,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -96,6 +97,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     if geteuid().is_root() {
         return Err(StartError::Root);
     }
+    // The usual hook prints what the panic says, which may quote a request, and looks for symbols in files that
+    // the sandbox has put out of reach. Where it happened is enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a thread panicked");
+    }));
     if config.protection()? == Protection::Dangerous {
         tracing::warn!(listen = %config.listen, "plain HTTP: API keys and payloads can be read on their way");
     }
@@ -115,7 +122,9 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         .secure_random
         .fill(&mut [0; 1])
         .map_err(|_| StartError::NoRandomness)?;
-    let rates = RateLimits::default();
+    let shared = Shared::default();
+    let workers = config.workers.unwrap_or_else(threads::cores);
+    let workers = workers.clamp(1, threads::MOST_WORKERS);
 
     // 3. Addresses.
     let api = address::take(config.listen, config.address_file.as_deref())?;
@@ -140,8 +149,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let restricted = confinement.restrict_this_thread()?;
 
     // 5. All threads there will ever be, and the signals.
-    let workers = config.workers.unwrap_or_else(threads::cores).clamp(1, 256);
-    let runtime = threads::start(workers)?;
+    let serving = threads::start(workers)?;
+    let runtime = threads::runtime()?;
     let mut signals = {
         let _inside = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
@@ -165,7 +174,17 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         most_connections: MAX_MONITOR_CONNECTIONS,
     };
     let outcome = runtime.block_on(async {
-        let gateway = gateway(&config, policyd_token, keyd_token, rates, &sandboxed);
+        let tokens = Tokens {
+            policyd: policyd_token,
+            keyd: keyd_token,
+        };
+        let places = serving
+            .into_iter()
+            .map(|thread| {
+                let gateway = gateway(&config, &tokens, &shared, &thread, &sandboxed);
+                Place::new(thread, Api(gateway))
+            })
+            .collect();
         let (stop, stopped) = watch::channel(false);
         let stopping = async {
             let name = tokio::select! {
@@ -175,41 +194,55 @@ pub fn run(config: &Path) -> Result<(), StartError> {
             tracing::info!(signal = name, "stopping");
             stop.send_replace(true);
         };
-        let ((), served) = tokio::join!(stopping, serve(gateway, api, monitor, stopped));
+        let ((), served) = tokio::join!(stopping, serve(places, api, monitor, stopped));
         served
     });
-    runtime.shutdown_background();
     tracing::info!("stopped");
     Ok(outcome?)
 }
 
-/// Puts the gateway together. The connections it opens are its first look at anything outside, which is why it
-/// wants to see the proof of the sandbox.
-fn gateway(
-    config: &Config,
+/// What all serving threads share.
+#[derive(Default)]
+struct Shared {
+    rates: Arc<RateLimits>,
+    limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
+}
+
+/// The gateway's tokens for the other daemons.
+struct Tokens {
     policyd: ServiceToken,
     keyd: ServiceToken,
-    rates: RateLimits,
+}
+
+/// Puts the gateway of one serving thread together. The connections it opens are its first look at anything
+/// outside, which is why it wants to see the proof of the sandbox.
+fn gateway(
+    config: &Config,
+    tokens: &Tokens,
+    shared: &Shared,
+    thread: &Handle,
     _: &Sandboxed,
 ) -> Arc<Gateway> {
-    let client = |peer: &Peer, token| {
+    let _inside = thread.enter();
+    let client = |peer: &Peer, token: &ServiceToken| {
         let endpoint = Endpoint::Unix {
             path: peer.socket.clone(),
             uid: peer.account.uid(),
         };
-        Client::new(endpoint, Role::Gateway, token)
+        Client::new(endpoint, Role::Gateway, token.clone())
     };
     Arc::new(Gateway {
-        policyd: PolicydClient::new(client(&config.policyd, policyd)),
-        keyd: KeydClient::new(client(&config.keyd, keyd)),
-        rates,
-        limits: Limits::default(),
-        metrics: Metrics::default(),
+        policyd: PolicydClient::new(client(&config.policyd, &tokens.policyd)),
+        keyd: KeydClient::new(client(&config.keyd, &tokens.keyd)),
+        rates: shared.rates.clone(),
+        limits: shared.limits.clone(),
+        metrics: shared.metrics.clone(),
     })
 }
 
 async fn serve(
-    gateway: Arc<Gateway>,
+    places: Vec<Place<Api>>,
     api: Site,
     monitor: Site,
     stopped: watch::Receiver<bool>,
@@ -221,6 +254,13 @@ async fn serve(
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     };
+    // NOTE(expect): the number of serving threads is clamped to one or more.
+    let gateway = places
+        .first()
+        .expect("at least one thread serves")
+        .served()
+        .0
+        .clone();
     let sweep = async {
         loop {
             tokio::time::sleep(SWEEP_EVERY).await;
@@ -231,10 +271,11 @@ async fn serve(
         gateway: gateway.clone(),
         connections: Arc::new(Connections::default()),
     };
+    let here = [Place::new(Handle::current(), monitored)];
     let both = async {
         tokio::try_join!(
-            http::serve(api, Api(gateway.clone()), until_stopped()),
-            http::serve(monitor, monitored, until_stopped()),
+            http::serve(api, &places, until_stopped()),
+            http::serve(monitor, &here, until_stopped()),
         )
     };
     tokio::select! {

@@ -1,5 +1,9 @@
 //! Accepts connections, takes TLS off, and serves HTTP/1.1 on them: each in a task of its own, every wait
 //! bounded, a bounded number at once.
+//!
+//! One thread accepts and gives each connection to the serving thread that has the fewest. There it stays: a
+//! request that never changes threads costs no wake-ups between them, which at this size of work would be half
+//! of what it costs.
 
 use super::refused_head::Enveloping;
 use super::request_id;
@@ -21,9 +25,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -49,11 +55,57 @@ pub trait Served: Clone + Send + Sync + 'static {
     fn connections(&self) -> &Connections;
 }
 
+/// A thread that serves: its runtime, and what answers there.
+pub struct Place<S> {
+    runtime: Handle,
+    served: S,
+    open: Arc<AtomicUsize>,
+}
+
+impl<S> Place<S> {
+    /// A place in a runtime; one of a single thread is meant, though any will do.
+    pub fn new(runtime: Handle, served: S) -> Self {
+        Self {
+            runtime,
+            served,
+            open: Arc::default(),
+        }
+    }
+
+    /// What answers there.
+    pub const fn served(&self) -> &S {
+        &self.served
+    }
+}
+
+/// A connection's share of its place, given back when dropped.
+struct Share(Arc<AtomicUsize>);
+
+impl Share {
+    fn of(place: &Arc<AtomicUsize>) -> Self {
+        place.fetch_add(1, Ordering::Relaxed);
+        Self(place.clone())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves a site until `stop` resolves; then nothing new is accepted, and requests under way are finished.
 ///
 /// # Errors
 /// When the runtime cannot take the socket over.
-pub async fn serve<S: Served>(site: Site, served: S, stop: impl Future<Output = ()>) -> io::Result<()> {
+///
+/// # Panics
+/// Without any place.
+pub async fn serve<S: Served>(
+    site: Site,
+    places: &[Place<S>],
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(site.listener)?;
     let connections = GracefulShutdown::new();
     let tls = site.tls.map(Arc::new);
@@ -63,22 +115,29 @@ pub async fn serve<S: Served>(site: Site, served: S, stop: impl Future<Output = 
             () = &mut stop => break,
             accepted = listener.accept() => accepted,
         };
+        let idlest = places
+            .iter()
+            .min_by_key(|place| place.open.load(Ordering::Relaxed));
+        let place = idlest.expect("a site has a place");
         match accepted {
             Ok((stream, _)) if connections.count() >= site.most_connections => {
-                served.connections().turned_away(Turned::TooMany);
+                place.served.connections().turned_away(Turned::TooMany);
                 if tls.is_none() {
                     // As much as fits at once; nobody waits for a client here.
                     let _ = stream.try_write(&too_many());
                 }
             }
             Ok((stream, source)) => {
-                tokio::spawn(connection(
-                    stream,
-                    source,
-                    tls.clone(),
-                    served.clone(),
-                    connections.watcher(),
-                ));
+                let Ok(stream) = stream.into_std() else { continue };
+                let (tls, served) = (tls.clone(), place.served.clone());
+                let (share, watcher) = (Share::of(&place.open), connections.watcher());
+                place.runtime.spawn(async move {
+                    let _share = share;
+                    // The stream belongs to the runtime it is made in, so it is made there.
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        connection(stream, source, tls, served, watcher).await;
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

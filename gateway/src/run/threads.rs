@@ -1,36 +1,45 @@
-//! The runtime's threads. All of them run before the sandbox is sealed, because starting one needs system
-//! calls that the seccomp filter does not list; nothing in the gateway starts another.
+//! The gateway's threads: this one accepts, and some serve, each with a runtime of its own. All of them run
+//! before the sandbox is sealed, because starting one needs system calls that the seccomp filter does not list;
+//! nothing in the gateway starts another.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use tokio::runtime::{Builder, Runtime};
+use std::sync::mpsc;
+use std::thread;
+use tokio::runtime::{Builder, Handle, Runtime};
 
-/// One thread a core.
+/// Serving threads at most. Each has a connection to keyd, which takes eight from one account; two remain for
+/// connections whose end keyd has not seen yet.
+pub const MOST_WORKERS: usize = 6;
+
+/// One serving thread a core.
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Starts a runtime and waits until each of its threads has reported that it runs.
-pub fn start(workers: usize) -> io::Result<Runtime> {
-    let running = Arc::new((Mutex::new(0), Condvar::new()));
-    let reported = running.clone();
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(workers)
-        .thread_name("gateway-worker")
-        .enable_io()
-        .enable_time()
-        .on_thread_start(move || {
-            let (count, changed) = &*reported;
-            *count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            changed.notify_one();
-        })
-        .build()?;
-    let (count, changed) = &*running;
-    let counted = count.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(
-        changed
-            .wait_while(counted, |count| *count < workers)
-            .unwrap_or_else(PoisonError::into_inner),
-    );
-    Ok(runtime)
+/// A runtime of one thread.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+/// Starts serving threads and waits until each has reported that it runs. They end with the process.
+pub fn start(workers: usize) -> io::Result<Vec<Handle>> {
+    let (report, reports) = mpsc::channel();
+    for number in 0..workers {
+        let report = report.clone();
+        let work = move || match runtime() {
+            Ok(runtime) => {
+                // Should nobody listen, the process is about to end.
+                let _ = report.send(Ok(runtime.handle().clone()));
+                runtime.block_on(std::future::pending::<()>());
+            }
+            Err(error) => {
+                let _ = report.send(Err(error));
+            }
+        };
+        thread::Builder::new()
+            .name(format!("gateway-{number}"))
+            .spawn(work)?;
+    }
+    drop(report);
+    reports.iter().take(workers).collect()
 }

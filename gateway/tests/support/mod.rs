@@ -6,7 +6,7 @@
 
 use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Plan, TenantId};
 use chancel_gateway::http::response::Response;
-use chancel_gateway::http::{Served, Site, serve};
+use chancel_gateway::http::{Place, Served, Site, serve};
 use chancel_gateway::keyd_client::KeydClient;
 use chancel_gateway::metrics::Connections;
 use chancel_gateway::pipeline::{self, Gateway};
@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// Every API key is good, unless it ends in `unknown`.
@@ -119,7 +120,8 @@ impl Scene {
             let stopped = async {
                 let _ = stopped.wait_for(|stopped| *stopped).await;
             };
-            serve(site, api, stopped).await.expect("a runtime is there");
+            let here = [Place::new(Handle::current(), api)];
+            serve(site, &here, stopped).await.expect("a runtime is there");
         });
         drop(_inside);
         Self {
