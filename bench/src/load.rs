@@ -3,6 +3,7 @@
 
 use crate::cpu::CpuClock;
 use crate::http::{Connection, Gateway};
+use crate::machine;
 use crate::problem::Problem;
 use crate::scenario::Scenario;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +29,8 @@ pub struct Window {
     pub latencies: Vec<Duration>,
     /// CPU time of each process, in the order of the clocks.
     pub cpu: Vec<Duration>,
+    /// What programs without a clock used of the machine meanwhile, from 0 to 1; `None` where the kernel does not say.
+    pub others: Option<f64>,
 }
 
 /// Shared by the connections and the measuring task.
@@ -114,21 +117,28 @@ async fn repeat(mut connection: Connection, scenario: Scenario, progress: Arc<Pr
 impl Progress {
     async fn observe(&self, length: Duration, clocks: &[NamedClock]) -> Result<Window, Problem> {
         let started = Instant::now();
-        let before = read(clocks)?;
+        let (before, busy_before) = (read(clocks)?, machine::busy());
         sleep(length).await;
         let mut latencies = std::mem::take(&mut *self.latencies());
-        let after = read(clocks)?;
+        let (after, busy_after) = (read(clocks)?, machine::busy());
         let length = started.elapsed();
         latencies.sort_unstable();
+        let cpu: Vec<_> = after
+            .iter()
+            .zip(&before)
+            .map(|(after, before)| *after - *before)
+            .collect();
+        let own: Duration = cpu.iter().sum();
+        let others = busy_after.zip(busy_before).map(|(after, before)| {
+            let others = after.saturating_sub(before).saturating_sub(own);
+            others.as_secs_f64() / (length.as_secs_f64() * machine::cores() as f64)
+        });
         Ok(Window {
             completed: latencies.len() as u64,
             length,
             latencies,
-            cpu: after
-                .iter()
-                .zip(&before)
-                .map(|(after, before)| *after - *before)
-                .collect(),
+            cpu,
+            others,
         })
     }
 

@@ -27,6 +27,9 @@ use system::System;
 /// Connections of the two rows of each operation.
 const CONNECTIONS: [usize; 2] = [1, 64];
 
+/// Other programs may use this much of the machine before the numbers are called into question.
+const QUIET: f64 = 0.05;
+
 /// Starts chancel-keyd, chancel-policyd and chancel-gateway with TLS, sandbox and permits (as root each under its own
 /// account), puts load on them, and reports CPU time per request, throughput and latency.
 #[derive(Debug, Parser)]
@@ -57,7 +60,6 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let load_average = machine::load_average();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -67,7 +69,7 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
             source,
         })?;
     let system = System::start()?;
-    say_header(&system, load_average, arguments.seconds);
+    say_header(&system, arguments.seconds);
 
     let clocks = clocks(&system)?;
     let scenarios = runtime.block_on(scenario::prepare(system.gateway()))?;
@@ -86,12 +88,13 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
             let windows = runtime.block_on(load)?;
             let row = Row::new(scenario.operation, connections, &windows, bare_us);
             println!("{}", row.to_line());
-            rows.push(row.to_json());
+            rows.push(row);
         }
     }
     system.stop()?;
+    say_what_else_ran(&rows);
     match &arguments.json {
-        Some(file) => write(file, &serde_json::Value::from(rows)),
+        Some(file) => write(file, &rows.iter().map(Row::to_json).collect()),
         None => Ok(()),
     }
 }
@@ -106,25 +109,33 @@ fn clocks(system: &System) -> Result<Vec<NamedClock>, Problem> {
     daemons.chain([own]).collect()
 }
 
-fn say_header(system: &System, load_average: Option<f64>, seconds: u32) {
-    println!("Chancel {}, {}", env!("CARGO_PKG_VERSION"), machine::describe());
-    let others = load_average.map_or_else(String::new, |load| {
-        format!("; load average before the start {load:.2}")
-    });
-    println!("{}{others}", system.describe());
+fn say_header(system: &System, seconds: u32) {
+    let window = f64::from(seconds) / f64::from(load::WINDOWS);
     println!(
-        "Each row: warm-up, then {} windows of {:.1} s, medians; range: least and most of the windows.",
+        "Chancel {}, {}\n{}\n\
+         Each row: warm-up, then {} windows of {window:.1} s, medians; range: least and most of the windows.\n\
+         The client shares the cores with the daemons, so requests per second and latency are indicative:\n\
+         CPU time per request is the figure to compare. bare: the primitive alone; client: the load generator;\n\
+         others: what everything else used of the machine meanwhile.\n\n{}",
+        env!("CARGO_PKG_VERSION"),
+        machine::describe(),
+        system.describe(),
         load::WINDOWS,
-        f64::from(seconds) / f64::from(load::WINDOWS)
+        report::header()
     );
-    println!(
-        "The client shares the cores with the daemons, so requests per second and latency are indicative:"
-    );
-    println!(
-        "CPU time per request is the figure to compare. bare: the primitive alone; client: the load generator."
-    );
-    println!();
-    println!("{}", report::header());
+}
+
+/// Another program takes the caches from the daemons, and keeps the cores awake for them: either way the numbers are
+/// not those of this program alone.
+fn say_what_else_ran(rows: &[Row]) {
+    let most = rows.iter().filter_map(Row::others).fold(0.0, f64::max);
+    if most > QUIET {
+        let percent = most * 100.0;
+        println!();
+        println!(
+            "NOT QUIET: other programs used up to {percent:.0} % of the machine; run it when nothing else runs."
+        );
+    }
 }
 
 fn write(file: &Path, rows: &serde_json::Value) -> Result<(), Problem> {

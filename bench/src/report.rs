@@ -25,6 +25,7 @@ pub struct Row {
     /// CPU time per request of the load generator.
     client_us: f64,
     bare_us: f64,
+    others: Option<f64>,
 }
 
 /// The middle value; the upper of two.
@@ -67,7 +68,17 @@ impl Row {
             ),
             client_us: over(&|window| each(window, DAEMONS.len())),
             bare_us,
+            others: windows
+                .iter()
+                .map(|window| window.others)
+                .collect::<Option<Vec<_>>>()
+                .map(|mut others| median(&mut others)),
         }
+    }
+
+    /// What other programs used of the machine meanwhile, from 0 to 1.
+    pub const fn others(&self) -> Option<f64> {
+        self.others
     }
 
     /// The row for programs.
@@ -103,8 +114,12 @@ impl Row {
         let range = format!("{least:.0}-{most:.0}");
         let _ = write!(
             line,
-            " {:>8.1} {range:>9} {:>8.1} {:>8.1}",
-            self.total_us, self.bare_us, self.client_us
+            " {:>8.1} {range:>9} {:>8.1} {:>8.1} {:>6}",
+            self.total_us,
+            self.bare_us,
+            self.client_us,
+            self.others
+                .map_or_else(|| "?".to_owned(), |others| format!("{:.0} %", others * 100.0))
         );
         line
     }
@@ -112,29 +127,18 @@ impl Row {
 
 /// What stands above the rows.
 pub fn header() -> String {
-    let names = [
-        "scenario", "conns", "rps", "p50 µs", "p99 µs", "gateway", "policyd", "keyd", "total", "range",
-        "bare", "client",
-    ];
-    let [
-        scenario,
-        conns,
-        rps,
-        p50,
-        p99,
-        gateway,
-        policyd,
-        keyd,
-        total,
-        range,
-        bare,
-        client,
-    ] = names;
-    format!(
-        "{:45}{:^45}\n{scenario:<14} {conns:>5} {rps:>8} {p50:>8} {p99:>8} {gateway:>8} {policyd:>8} {keyd:>8} \
-         {total:>8} {range:>9} {bare:>8} {client:>8}",
-        "", "CPU µs per request"
-    )
+    let mut line = format!(
+        "{:<14} {:>5} {:>8} {:>8} {:>8}",
+        "scenario", "conns", "rps", "p50 µs", "p99 µs"
+    );
+    let [gateway, policyd, keyd] = DAEMONS;
+    // Writing to a String does not fail.
+    let _ = write!(
+        line,
+        " {gateway:>8} {policyd:>8} {keyd:>8} {:>8} {:>9} {:>8} {:>8} {:>6}",
+        "total", "range", "bare", "client", "others"
+    );
+    format!("{:48}{:-^63}\n{line}", "", " CPU µs per request ")
 }
 
 #[cfg(test)]
@@ -147,6 +151,7 @@ mod tests {
             length: Duration::from_secs(2),
             latencies: (1..=completed).map(Duration::from_micros).collect(),
             cpu: cpu.map(Duration::from_micros).to_vec(),
+            others: Some(completed as f64 / 1000.0),
         }
     }
 
@@ -166,7 +171,7 @@ mod tests {
             })
         );
         assert_eq!(row.total_range, (42.0, 123.0));
-        assert_eq!(row.client_us, 5.0);
+        assert_eq!((row.client_us, row.others()), (5.0, Some(0.1)));
     }
 
     #[test]

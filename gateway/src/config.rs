@@ -18,7 +18,7 @@ pub struct Config {
     /// Plain HTTP on an address that is not loopback: everything sent can then be read on its way.
     #[serde(default)]
     pub dangerous_plain_http: bool,
-    /// Threads that serve; one a core when absent.
+    /// Threads that serve, from 1 to 6; when absent one a core, and six at most.
     pub workers: Option<usize>,
     /// A file to write the API's address to, for a `listen` port of 0.
     pub address_file: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //! before memory grows.
 
 use crate::error::ApiError;
+use chancel_wire::limits::MAX_IN_FLIGHT;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +15,10 @@ pub const MAX_BODIES: usize = 128 << 20;
 
 /// Requests under way.
 pub const MAX_REQUESTS: usize = 1024;
+
+/// Changes of keys under way: they wait for disks and for each other, and must leave room for everything else on
+/// the connection to policyd.
+pub const MAX_CHANGES: usize = MAX_IN_FLIGHT / 4;
 
 /// Connections, and those of the monitor.
 pub const MAX_CONNECTIONS: usize = 2048;
@@ -44,6 +49,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Limits {
     requests: Arc<Budget>,
+    changes: Arc<Budget>,
     bytes: Arc<Budget>,
 }
 
@@ -51,6 +57,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             requests: Budget::new(MAX_REQUESTS),
+            changes: Budget::new(MAX_CHANGES),
             bytes: Budget::new(MAX_BODIES),
         }
     }
@@ -62,9 +69,15 @@ impl Limits {
     /// # Errors
     /// [`ApiError::Unavailable`] when all are taken.
     pub fn enter(&self) -> Result<Claim, ApiError> {
-        let mut claim = Claim::none(&self.requests);
-        claim.grow_to(1)?;
-        Ok(claim)
+        Claim::of_one(&self.requests)
+    }
+
+    /// A place among the changes of keys under way.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] when all are taken.
+    pub fn enter_change(&self) -> Result<Claim, ApiError> {
+        Claim::of_one(&self.changes)
     }
 
     /// A claim on memory, of nothing yet.
@@ -109,6 +122,12 @@ impl Claim {
             budget: budget.clone(),
             taken: 0,
         }
+    }
+
+    fn of_one(budget: &Arc<Budget>) -> Result<Self, ApiError> {
+        let mut claim = Self::none(budget);
+        claim.grow_to(1)?;
+        Ok(claim)
     }
 
     /// Raises the claim to `size`; a larger claim stays as it is.
@@ -163,5 +182,15 @@ mod tests {
         assert_eq!(limits.enter().unwrap_err(), ApiError::Unavailable);
         drop(taken);
         assert!(limits.enter().is_ok());
+    }
+
+    #[test]
+    fn changes_of_keys_are_bounded_and_leave_room_for_other_requests() {
+        let limits = Limits::default();
+        let taken: Vec<_> = (0..MAX_CHANGES).map(|_| limits.enter_change().unwrap()).collect();
+        assert_eq!(limits.enter_change().unwrap_err(), ApiError::Unavailable);
+        assert!(limits.enter().is_ok());
+        drop(taken);
+        assert!(limits.enter_change().is_ok());
     }
 }

@@ -8,7 +8,8 @@
 //! 6. [`policy`]: policyd's verdict.
 //! 7. [`route`]: public-key work here, private-key work in keyd.
 //!
-//! 3 and 6 share one call to policyd. A permit that stage 5 leaves unused expires by itself.
+//! 3 and 6 share one call to policyd. A permit that stage 5 leaves unused expires by itself; what changes keys
+//! would be done by then, and has a call of its own for stage 3.
 
 pub mod api_key;
 pub mod context;
@@ -30,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::policyd_client::PolicydClient;
 use chancel_domain::{RequestId, TenantId};
 use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE};
-use chancel_wire::policyd::{Ask, Caller};
+use chancel_wire::policyd::{Ask, Caller, Subject};
 use context::Context;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -140,13 +141,19 @@ async fn stages(
     noted.route = Some(route);
     let api_key = api_key::take(&parts.headers)?;
     let _turn = gateway.limits.enter()?;
-    let mut claim = gateway.limits.memory();
-    let body = body::read(incoming, &mut claim).await?;
     let caller = Caller {
         api_key,
         request: id,
         source,
     };
+    if body::is_large(incoming) {
+        // Memory is not for everybody who can spell an API key.
+        let about = policy::About::of(&Ask::ReadTenant);
+        let deadline = Deadline::after(REQUEST_DEADLINE);
+        identity::recognise(&gateway.policyd, Caller { ..caller }, about, deadline).await?;
+    }
+    let mut claim = gateway.limits.memory();
+    let body = body::read(incoming, &mut claim).await?;
     let mut stages = Stages {
         gateway,
         caller,
@@ -172,16 +179,26 @@ impl Stages<'_> {
         };
         let ask = operation.ask();
         let about = policy::About::of(&ask);
-        let deadline = Deadline::after(match ask {
-            Ask::GenerateKey(_) | Ask::RotateKey(_) | Ask::RetireKey(..) => LIFECYCLE_DEADLINE,
-            _ => REQUEST_DEADLINE,
+        let changes_keys = matches!(ask, Ask::GenerateKey(_) | Ask::RotateKey(_) | Ask::RetireKey(..));
+        let deadline = Deadline::after(if changes_keys {
+            LIFECYCLE_DEADLINE
+        } else {
+            REQUEST_DEADLINE
         });
+        // policyd's answer to these means that the change is done, so the rate is looked at before the question.
+        let _change = if changes_keys {
+            self.admit(about, deadline).await?;
+            Some(self.gateway.limits.enter_change()?)
+        } else {
+            None
+        };
         let caller = Caller { ..self.caller };
         let request = caller.request;
         let identified = identity::identify(&self.gateway.policyd, caller, ask, deadline).await?;
         let context = Context::attach(&identified, request, &self.gateway.keyd, deadline);
-        self.noted.tenant = Some(context.tenant);
-        self.noted.allowance = self.gateway.rates.take(&identified.subject)?;
+        if !changes_keys {
+            self.count(&identified.subject)?;
+        }
         let grant = policy::judge(identified.verdict, about)?;
         operation.carry_out(grant, context).await
     }
@@ -189,12 +206,21 @@ impl Stages<'_> {
     /// A request that makes no sense goes through the stages before the last all the same: what is wrong with it
     /// is for a caller that policyd knows, and counts as one of its requests.
     async fn refuse(&mut self, error: ApiError) -> Result<ApiError, ApiError> {
-        let deadline = Deadline::after(REQUEST_DEADLINE);
-        let caller = Caller { ..self.caller };
         let about = policy::About::of(&Ask::ReadTenant);
-        let subject = identity::recognise(&self.gateway.policyd, caller, about, deadline).await?;
-        self.noted.tenant = Some(subject.tenant);
-        self.noted.allowance = self.gateway.rates.take(&subject)?;
+        self.admit(about, Deadline::after(REQUEST_DEADLINE)).await?;
         Ok(error)
+    }
+
+    /// Stages 3 to 5 alone, with a question that permits nothing.
+    async fn admit(&mut self, about: policy::About, deadline: Deadline) -> Result<(), ApiError> {
+        let caller = Caller { ..self.caller };
+        let subject = identity::recognise(&self.gateway.policyd, caller, about, deadline).await?;
+        self.count(&subject)
+    }
+
+    fn count(&mut self, subject: &Subject) -> Result<(), ApiError> {
+        self.noted.tenant = Some(subject.tenant);
+        self.noted.allowance = self.gateway.rates.take(subject)?;
+        Ok(())
     }
 }

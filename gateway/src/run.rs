@@ -72,6 +72,9 @@ pub enum StartError {
     /// An address could not be taken or told.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// A number of serving threads that cannot be.
+    #[error("workers: from 1 to {} serving threads", threads::MOST_WORKERS)]
+    Workers,
     /// There are not enough descriptors.
     #[error("descriptors: {0} are needed, and the system gives {1}")]
     Descriptors(u64, u64),
@@ -123,8 +126,11 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         .fill(&mut [0; 1])
         .map_err(|_| StartError::NoRandomness)?;
     let shared = Shared::default();
-    let workers = config.workers.unwrap_or_else(threads::cores);
-    let workers = workers.clamp(1, threads::MOST_WORKERS);
+    let workers = match config.workers {
+        None => threads::cores().clamp(1, threads::MOST_WORKERS),
+        Some(workers @ 1..=threads::MOST_WORKERS) => workers,
+        Some(_) => return Err(StartError::Workers),
+    };
 
     // 3. Addresses.
     let api = address::take(config.listen, config.address_file.as_deref())?;
@@ -254,7 +260,7 @@ async fn serve(
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     };
-    // NOTE(expect): the number of serving threads is clamped to one or more.
+    // NOTE(expect): there are one or more serving threads, or the gateway would not have started.
     let gateway = places
         .first()
         .expect("at least one thread serves")

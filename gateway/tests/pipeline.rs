@@ -155,6 +155,33 @@ fn a_request_over_the_rate_leaves_its_permit_unused() {
 }
 
 #[test]
+fn a_change_of_keys_over_the_rate_is_not_made() {
+    let scene = Scene::start(Script {
+        judge: Box::new(|_| Verdict::Failed(AskFailure::KeyNotFound)),
+        plan: Plan::Free,
+        ..Script::default()
+    });
+    let rotate = request("POST", "/api/v1/kms/keys/rotate", r#"{"algorithm":"Dilithium3"}"#);
+    let limited = (0..25).filter(|_| scene.raw(&rotate).status == 429).count();
+    assert!((1..=5).contains(&limited), "{limited}");
+    assert_eq!(scene.asked.lock().unwrap().len(), 25 - limited);
+}
+
+#[test]
+fn a_key_that_is_no_longer_accepted_does_not_use_up_the_rate() {
+    let scene = Scene::start(Script {
+        judge: denied(DenyReason::NotAuthenticated),
+        plan: Plan::Free,
+        ..Script::default()
+    });
+    for _ in 0..40 {
+        let answer = scene.raw(&request("POST", SIGN, MESSAGE));
+        assert_eq!(answer.status, 401);
+        assert!(!answer.head.contains("ratelimit-"), "{}", answer.head);
+    }
+}
+
+#[test]
 fn what_keyd_refuses_has_the_code_of_its_operation() {
     let decrypt = (
         "/api/v1/kem/decrypt",

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 /// Slices given to one `writev`; more would be copied in and out for nothing, sockets fill long before.
 const MOST_SLICES: usize = 64;
 
+/// Bytes beyond which an outbox is full. A request of a few bytes can have an answer of many.
+const FULL: usize = 1 << 20;
+
 /// A sealed frame.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -25,12 +28,20 @@ pub(crate) struct Queued {
 pub(crate) struct Outbox {
     frames: VecDeque<Queued>,
     written: usize,
+    /// Bytes of all frames in it.
+    held: usize,
 }
 
 impl Outbox {
     /// Adds a frame behind the others.
     pub(crate) fn push(&mut self, frame: Queued) {
+        self.held += frame.bytes.len();
         self.frames.push_back(frame);
+    }
+
+    /// Whether so much waits in it that it should be written before more is made.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.held >= FULL
     }
 
     /// Whether everything has been written.
@@ -76,6 +87,7 @@ impl Outbox {
                 break;
             }
             self.written -= first.bytes.len();
+            self.held -= first.bytes.len();
             self.frames.pop_front();
         }
     }
@@ -84,6 +96,19 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outbox_is_full_by_its_bytes_and_empties_as_they_leave() {
+        let mut outbox = Outbox::default();
+        for correlation in 0..4 {
+            assert!(!outbox.is_full());
+            let bytes = Zeroizing::new(vec![0; FULL / 4]);
+            outbox.push(Queued { correlation, bytes });
+        }
+        assert!(outbox.is_full());
+        outbox.advance(FULL / 4);
+        assert!(!outbox.is_full());
+    }
 
     #[test]
     fn only_frames_of_which_nothing_has_left_count_as_unsent() {

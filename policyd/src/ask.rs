@@ -21,9 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use use_key::Unusable;
 
-/// Keys in one answer: with the largest public keys of the registry, the answer still fits in a frame. The newest
-/// versions come first.
-const MOST_KEYS: usize = 400;
+/// Keys in one answer, the newest versions first: an answer of two kilobytes a key must stay cheap to ask for.
+const MOST_KEYS: usize = 100;
 
 /// Everything that answering needs.
 pub struct Asks {

@@ -1,26 +1,11 @@
-//! Entry point of chancel-policyd: `chancel-policyd --config FILE`.
+//! Entry point of chancel-policyd.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    let config = match (arguments.next(), arguments.next(), arguments.next()) {
-        (Some(flag), Some(path), None) if flag == "--config" => PathBuf::from(path),
-        (Some(flag), None, None) if flag == "--version" => {
-            println!("chancel-policyd {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprintln!("usage: chancel-policyd --config FILE");
-            return ExitCode::from(2);
-        }
-    };
-    match chancel_policyd::run::run(&config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chancel-policyd: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    chancel_service::program::run(
+        env!("CARGO_BIN_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        chancel_policyd::run::run,
+    )
 }

@@ -50,7 +50,7 @@ pub enum Problem {
         path: PathBuf,
         /// Its owner.
         found: u32,
-        /// The daemon's account in this run.
+        /// The account it must belong to in this run.
         wanted: u32,
     },
     /// A fixed numeric account is somebody's.

@@ -3,9 +3,10 @@
 
 use crate::accounts::{Account, Accounts};
 use crate::problem::{Context, Problem};
+use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a Unix socket's path, without the NUL that ends it.
@@ -51,6 +52,8 @@ impl State {
         if root.to_str().is_none() {
             return Err(Problem::PathNotText(root));
         }
+        // Whoever owns the directory could put its own configuration and secrets in the place of these.
+        owned_by(&root, geteuid().as_raw())?;
         if accounts.separate {
             if let Some(closed) = closed_ancestor(root.parent().unwrap_or(&root))? {
                 return Err(Problem::Closed(closed));
@@ -95,16 +98,10 @@ impl State {
         } else if let Some(account) = owner {
             chown(&path, Some(account.uid), Some(account.gid)).on("giving away", &path)?;
         }
-        if let Some(account) = owner {
-            let found = fs::metadata(&path).on("reading", &path)?.uid();
-            if found != account.uid {
-                return Err(Problem::OtherOwner {
-                    path,
-                    found,
-                    wanted: account.uid,
-                });
-            }
-        }
+        owned_by(
+            &path,
+            owner.map_or_else(|| geteuid().as_raw(), |account| account.uid),
+        )?;
         set_mode(&path, mode)
     }
 
@@ -217,6 +214,18 @@ pub fn closed_ancestor(path: &Path) -> Result<Option<PathBuf>, Problem> {
     Ok(None)
 }
 
+fn owned_by(path: &Path, wanted: u32) -> Result<(), Problem> {
+    let found = fs::metadata(path).on("reading", path)?.uid();
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Problem::OtherOwner {
+        path: path.to_owned(),
+        found,
+        wanted,
+    })
+}
+
 fn set_mode(path: &Path, mode: u32) -> Result<(), Problem> {
     fs::set_permissions(path, Permissions::from_mode(mode)).on("setting the mode of", path)
 }
@@ -240,10 +249,12 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: u32, owner: Option<Account>) 
         .open(&beside)
         .on("making", &beside)?;
     file.write_all(bytes).on("writing", &beside)?;
+    // By descriptor: the directory may be another account's, which could put a link in the file's place.
     if let Some(account) = owner {
-        chown(&beside, Some(account.uid), Some(account.gid)).on("giving away", &beside)?;
+        fchown(&file, Some(account.uid), Some(account.gid)).on("giving away", &beside)?;
     }
-    set_mode(&beside, mode)?;
+    file.set_permissions(Permissions::from_mode(mode))
+        .on("setting the mode of", &beside)?;
     file.sync_all().on("writing", &beside)?;
     fs::rename(&beside, path).on("renaming", path)
 }
@@ -251,7 +262,7 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: u32, owner: Option<Account>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::unistd::{getegid, geteuid};
+    use nix::unistd::getegid;
 
     fn own_accounts() -> Accounts {
         let own = Account {
@@ -299,6 +310,23 @@ mod tests {
             );
         }
         fs::remove_dir_all(&root).expect("clean up");
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_refused() {
+        let root = scratch("stranger");
+        fs::create_dir(&root).expect("directory");
+        if geteuid().is_root() {
+            chown(&root, Some(65_534), None).expect("chown");
+            let refused = State::open(&root, &own_accounts());
+            assert!(matches!(refused, Err(Problem::OtherOwner { found: 65_534, .. })));
+            fs::remove_dir_all(&root).expect("clean up");
+        } else {
+            fs::remove_dir_all(&root).expect("clean up");
+            // The root directory is nobody's but root's.
+            let refused = State::open(Path::new("/"), &own_accounts());
+            assert!(matches!(refused, Err(Problem::OtherOwner { found: 0, .. })));
+        }
     }
 
     #[test]

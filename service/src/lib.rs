@@ -6,4 +6,5 @@
 pub mod account;
 pub mod config;
 pub mod log;
+pub mod program;
 pub mod secret_file;

@@ -1,8 +1,8 @@
 """The running Chancel that these tests are pointed at, as the clients see it.
 
-The Python SDK and its CLI are used as they are published; nothing of them is patched. What to talk to comes from the
-environment: CHANCEL_TEST_URL, CHANCEL_TEST_KEY (an API key of an enterprise tenant), CHANCEL_TEST_KEYS (a JSON object of
-further API keys, see `Keys`) and, for TLS with a private authority, REQUESTS_CA_BUNDLE.
+The Python SDK and its command are used as published; nothing of them is patched. What to talk to comes from the
+environment: CHANCEL_TEST_URL, CHANCEL_TEST_KEY (an API key of an enterprise tenant), CHANCEL_TEST_KEYS (a JSON object
+of further API keys, see `Keys`) and, for TLS with a private authority, REQUESTS_CA_BUNDLE. Tenants must be new.
 """
 
 import json
@@ -59,10 +59,10 @@ def keys():
 
 @pytest.fixture(scope="session")
 def connect(url):
-    """Makes a client for an API key. Without retries unless asked for: an error shows at once, and once."""
+    """Makes a client for an API key, with the client's own retries of 429 and 503 unless asked otherwise."""
 
-    def connect(api_key, max_retries=0, base_url=url):
-        return Qpher(api_key=api_key, base_url=base_url, max_retries=max_retries)
+    def connect(api_key, base_url=url, **options):
+        return Qpher(api_key=api_key, base_url=base_url, **options)
 
     return connect
 

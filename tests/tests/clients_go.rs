@@ -32,7 +32,8 @@ fn obstacle() -> Option<String> {
         .expect("go was there just now");
     (!output.status.success()).then(|| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!("the SDK's module cannot be had: {}", said.trim())
+        let said: Vec<&str> = said.lines().map(str::trim).collect();
+        format!("the SDK's module cannot be had: {}", said.join("; "))
     })
 }
 

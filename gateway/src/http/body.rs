@@ -20,6 +20,17 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Room made at first when the length is not declared.
 const FIRST_ROOM: usize = 16 << 10;
 
+/// A body of more bytes than this, or of an unknown number, is large.
+const LARGE: u64 = 64 << 10;
+
+/// Whether a body may take much memory; one beyond what is taken at all takes none.
+pub fn is_large(body: &impl Body) -> bool {
+    match body.size_hint().exact() {
+        Some(length) => length > LARGE && length <= MAX_BODY as u64,
+        None => true,
+    }
+}
+
 /// Reads a body.
 ///
 /// # Errors

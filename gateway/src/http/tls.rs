@@ -67,3 +67,6 @@ pub fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
     config.send_tls13_tickets = 1;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use crate::deadline::Deadline;
 use crate::error::ApiError;
 use crate::pipeline::policy::{self, About};
 use crate::policyd_client::{Judgement, PolicydClient, Recognised};
-use chancel_wire::policyd::{Ask, Caller, Subject, Verdict};
+use chancel_wire::policyd::{Ask, Caller, DenyReason, Subject, Verdict};
 
 /// A caller that policyd knows.
 pub struct Identified {
@@ -18,7 +18,7 @@ pub struct Identified {
 /// Asks policyd who calls.
 ///
 /// # Errors
-/// [`ApiError::Unauthenticated`] for a key that policyd does not know, [`ApiError::Unavailable`] when policyd
+/// [`ApiError::Unauthenticated`] for a key that policyd does not know or no longer accepts, [`ApiError::Unavailable`] when policyd
 /// does not say.
 pub async fn identify(
     policyd: &PolicydClient,
@@ -27,7 +27,15 @@ pub async fn identify(
     deadline: Deadline,
 ) -> Result<Identified, ApiError> {
     match policyd.ask(caller, ask, deadline).await? {
-        Judgement::Unauthenticated => Err(ApiError::Unauthenticated),
+        // A revoked or expired key is no key: it must not use up the rate of the tenant it was for.
+        Judgement::Unauthenticated
+        | Judgement::Judged(
+            _,
+            Verdict::Denied {
+                reason: DenyReason::NotAuthenticated,
+                ..
+            },
+        ) => Err(ApiError::Unauthenticated),
         Judgement::Judged(subject, verdict) => Ok(Identified { subject, verdict }),
     }
 }

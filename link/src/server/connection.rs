@@ -49,7 +49,7 @@ impl<H: Handler> Connection<'_, H> {
         loop {
             tokio::select! {
                 biased;
-                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => break,
                 Some(finished) = self.later.join_next() => {
                     self.finish(finished);
                     while let Some(finished) = self.later.try_join_next() {
@@ -62,7 +62,13 @@ impl<H: Handler> Connection<'_, H> {
                         return Ok(());
                     };
                     incoming.filled(count);
-                    let answered = self.answer(&mut incoming)?;
+                    let mut answered = self.answer(&mut incoming)?;
+                    while self.outbox.is_full() {
+                        if !self.write().await? {
+                            return Ok(());
+                        }
+                        answered += self.answer(&mut incoming)?;
+                    }
                     frame_due = match frame_due {
                         _ if !incoming.is_mid_frame() => None,
                         Some(due) if answered == 0 => Some(due),
@@ -84,10 +90,13 @@ impl<H: Handler> Connection<'_, H> {
         Ok(())
     }
 
-    /// Handles every whole frame; returns how many there were.
+    /// Handles whole frames until none is left or the answers fill the outbox; returns how many there were.
     fn answer(&mut self, incoming: &mut FrameBuffer) -> Result<usize, Refusal> {
         let mut count = 0;
-        while let Some(frame) = incoming.next_frame().map_err(|_| Refusal::MalformedFrame)? {
+        while !self.outbox.is_full() {
+            let Some(frame) = incoming.next_frame().map_err(|_| Refusal::MalformedFrame)? else {
+                break;
+            };
             count += 1;
             let correlation = frame.correlation;
             if frame.body.is_empty() {

@@ -54,8 +54,9 @@ impl KeyLocks {
     ) -> Result<KeyLock<'_>, Busy> {
         let name = (tenant, algorithm);
         let both = async {
-            let room = self.room.acquire().await.map_err(|_| Busy)?;
+            // Room last: who waits for one key must not keep others from theirs.
             let held = self.named(name).lock_owned().await;
+            let room = self.room.acquire().await.map_err(|_| Busy)?;
             Ok((held, room))
         };
         let outcome = timeout(patience, both).await.unwrap_or(Err(Busy));
@@ -171,6 +172,24 @@ mod tests {
             });
             drop(waited.ok().unwrap());
             assert!(locks.table().is_empty());
+        });
+    }
+
+    #[test]
+    fn those_who_wait_for_one_key_do_not_keep_others_from_theirs() {
+        runtime().block_on(async {
+            let locks = KeyLocks::new();
+            let held = locks.lock(TENANT, Algorithm::MlDsa65, SHORT).await.ok().unwrap();
+            let patience = Duration::from_secs(5);
+            let mut crowd: Vec<_> = (0..2 * AT_ONCE)
+                .map(|_| Box::pin(locks.lock(TENANT, Algorithm::MlDsa65, patience)))
+                .collect();
+            for waiting in &mut crowd {
+                assert!(timeout(Duration::ZERO, waiting).await.is_err());
+            }
+            let other = TenantId::from_bytes([2; 16]);
+            assert!(locks.lock(other, Algorithm::MlDsa65, SHORT).await.is_ok());
+            drop((held, crowd));
         });
     }
 

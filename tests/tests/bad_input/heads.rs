@@ -70,6 +70,24 @@ fn an_api_key_comes_once_and_in_its_header() {
 }
 
 #[test]
+fn an_unknown_caller_is_not_told_what_is_wrong_with_its_request() {
+    let target = Target::get();
+    let unknown = "x".repeat(target.api_key.len() - 4);
+    for body in [
+        "",
+        "[]",
+        "{\"plaintext\":",
+        "{\"plaintext\":7}",
+        "{\"plaintext\":\"QQ==\",\"algorithm\":\"RSA\"}",
+    ] {
+        for path in [ENCRYPT, "/api/v1/signature/sign", "/api/v1/kms/keys/generate"] {
+            let request = Request::new("POST", path).header("x-api-key", format!("qph_{unknown}"));
+            is_refused(&target.send(&request.body(body)), 401, "ERR_AUTH_001", body);
+        }
+    }
+}
+
+#[test]
 fn an_api_key_in_the_url_is_refused_with_the_reason() {
     let target = Target::get();
     let key = target.api_key;
