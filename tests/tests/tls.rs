@@ -137,13 +137,17 @@ fn the_gateway_finishes_what_is_under_way_when_it_is_told_to_stop() {
     let body = br#"{"message":"aGVsbG8="}"#;
     let mut socket = TcpStream::connect(address(&system)).expect("a connection");
     let head = format!(
-        "POST /api/v1/signature/sign HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-length: {}\r\n\r\n",
+        "POST /api/v1/signature/sign HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\ncontent-length: {}\r\n\
+         expect: 100-continue\r\n\r\n",
         api_key.text,
         body.len()
     );
     socket.write_all(head.as_bytes()).expect("a head");
+    // That the gateway asks for the body shows that the request is under way.
+    let mut go_on = [0; 25];
+    socket.read_exact(&mut go_on).expect("leave to send the body");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     socket.write_all(&body[..5]).expect("a part of the body");
-    // The request is under way; the gateway stops accepting, and still waits for its rest.
     system.signal(Daemon::Gateway, nix::sys::signal::Signal::SIGTERM);
     system.until("the gateway to stop accepting", || {
         TcpStream::connect(address(&system)).is_err().then_some(())

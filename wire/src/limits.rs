@@ -32,6 +32,10 @@ pub const LIFECYCLE_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer that has sent nothing for this long while it owes an answer, not even to a ping, counts as hung.
 pub const SILENCE_LIMIT: Duration = Duration::from_millis(600);
 
+/// The same for the operator's command line: nobody upstream waits for it, and a change that was made is better
+/// heard of late than taken for lost.
+pub const OPERATOR_SILENCE_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long a permit can be used after policyd issued it.
 pub const PERMIT_LIFETIME: Duration = Duration::from_secs(5);
 

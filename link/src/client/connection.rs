@@ -6,7 +6,6 @@ use super::{Answer, CallError};
 use crate::outbox::{Outbox, Queued};
 use crate::stream::Stream;
 use chancel_wire::frame::{self, FrameBuffer};
-use chancel_wire::limits::SILENCE_LIMIT;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -18,9 +17,6 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 use zeroize::Zeroizing;
-
-/// A peer that owes an answer is pinged after this much silence; the rest of the limit is its time to answer.
-const PING_AFTER: Duration = SILENCE_LIMIT.checked_div(2).expect("two is not zero");
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +45,7 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(stream: Stream, calls: &'a Calls) -> Self {
+    pub(super) fn new(stream: Stream, calls: &'a Calls, silence_limit: Duration) -> Self {
         Self {
             stream,
             calls,
@@ -57,7 +53,7 @@ impl<'a> Connection<'a> {
             outbox: Outbox::default(),
             settled: Vec::new(),
             gathering: false,
-            watchdog: Watchdog::new(),
+            watchdog: Watchdog::new(silence_limit),
         }
     }
 
@@ -147,6 +143,8 @@ enum Alarm {
 /// Notices silence of a peer that owes answers. Runs only while it does, and its timer is moved at most twice
 /// a limit, so that a busy connection does not pay for it on each call.
 struct Watchdog {
+    /// A peer that owes an answer is pinged after this much silence, and has as long to answer the ping.
+    ping_after: Duration,
     timer: Pin<Box<Sleep>>,
     armed: bool,
     owed: bool,
@@ -156,9 +154,10 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn new() -> Self {
+    fn new(silence_limit: Duration) -> Self {
         let now = Instant::now();
         Self {
+            ping_after: silence_limit / 2,
             timer: Box::pin(sleep_until(now)),
             armed: false,
             owed: false,
@@ -180,7 +179,7 @@ impl Watchdog {
         }
         self.owed = owes;
         if owes && !self.armed {
-            self.arm(Instant::now() + PING_AFTER);
+            self.arm(Instant::now() + self.ping_after);
         }
         let mut alarm = Alarm::None;
         while self.armed && self.timer.as_mut().poll(cx).is_ready() {
@@ -188,14 +187,14 @@ impl Watchdog {
             let silent_since = self.heard_at.max(self.owed_since);
             if !owes {
                 self.armed = false;
-            } else if now < silent_since + PING_AFTER {
-                self.arm(silent_since + PING_AFTER);
+            } else if now < silent_since + self.ping_after {
+                self.arm(silent_since + self.ping_after);
             } else if self.pinged {
                 return Alarm::Hung;
             } else {
                 self.pinged = true;
                 alarm = Alarm::Ping;
-                self.arm(now + PING_AFTER);
+                self.arm(now + self.ping_after);
             }
         }
         alarm

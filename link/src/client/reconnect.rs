@@ -7,7 +7,7 @@ use super::connection::{Connection, Ending};
 use crate::endpoint::{ConnectError, Endpoint};
 use crate::stream::Stream;
 use chancel_wire::hello::{Role, ServiceToken};
-use chancel_wire::limits::SILENCE_LIMIT;
+use chancel_wire::limits::{OPERATOR_SILENCE_LIMIT, SILENCE_LIMIT};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
@@ -32,15 +32,22 @@ pub(super) async fn keep_connected(
     calls: Arc<Calls>,
     counter: watch::Sender<u64>,
 ) {
+    let silence_limit = match role {
+        Role::Operator => OPERATOR_SILENCE_LIMIT,
+        Role::Gateway | Role::Policyd => SILENCE_LIMIT,
+    };
     let mut outage = Outage::new();
     while !calls.is_closed() {
-        match outage.wait(&calls, attempt(&endpoint, role, &token)).await {
+        match outage
+            .wait(&calls, attempt(&endpoint, role, &token, silence_limit))
+            .await
+        {
             Ok(stream) => {
                 info!(peer = %endpoint, "connected");
                 calls.connected();
                 counter.send_modify(|count| *count += 1);
                 let since = Instant::now();
-                let (ending, unsent) = Connection::new(stream, &calls).run().await;
+                let (ending, unsent) = Connection::new(stream, &calls, silence_limit).run().await;
                 let (error, grace) = match ending {
                     Ending::Closed => break,
                     // A hung peer is not about to return.
@@ -59,8 +66,13 @@ pub(super) async fn keep_connected(
     calls.lost(VecDeque::new(), CallError::Lost, false);
 }
 
-async fn attempt(endpoint: &Endpoint, role: Role, token: &ServiceToken) -> Result<Stream, ConnectError> {
-    timeout(SILENCE_LIMIT, endpoint.connect(role, token))
+async fn attempt(
+    endpoint: &Endpoint,
+    role: Role,
+    token: &ServiceToken,
+    silence_limit: Duration,
+) -> Result<Stream, ConnectError> {
+    timeout(silence_limit, endpoint.connect(role, token))
         .await
         .unwrap_or(Err(ConnectError::Silent))
 }
