@@ -1,6 +1,7 @@
 //! The HTTP API as a caller uses it, with what tests compare as values.
 
 use crate::http::{Answer, Client};
+use crate::wait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -102,6 +103,22 @@ impl Api {
     pub fn generate(&self, algorithm: &str) -> Result<Key, Failure> {
         self.post("/api/v1/kms/keys/generate", &json!({"algorithm": algorithm}))
             .map(|data| key(&data))
+    }
+
+    /// Makes the first key of an algorithm for a test to begin with. A busy machine may say 503 first, and may have made
+    /// the key all the same.
+    ///
+    /// # Panics
+    /// When there is still no key after [`wait::PATIENCE`].
+    pub fn first_key(&self, algorithm: &str) -> Key {
+        wait::until("a first key", || match self.generate(algorithm) {
+            Ok(key) => Some(key),
+            Err(failure) => match failure.code() {
+                (503, _) => None,
+                (409, _) => self.keys(algorithm).ok()?.into_iter().next(),
+                _ => panic!("no key: {failure:?}"),
+            },
+        })
     }
 
     /// Makes the next version of a key.

@@ -48,7 +48,7 @@ impl Rig {
         let ciphertexts = (1..=versions)
             .map(|version| {
                 let current = match version {
-                    1 => api.generate(KEM).expect("a key").version,
+                    1 => api.first_key(KEM).version,
                     _ => api.rotate(KEM).expect("a key"),
                 };
                 assert_eq!(current, version);
@@ -221,8 +221,8 @@ fn a_bit_flipped_in_any_region_of_a_key_file_costs_that_key_alone() {
 fn a_key_file_under_another_tenants_or_versions_name_opens_for_nobody() {
     let rig = Rig::new(4);
     let (other, other_api) = tenant(&rig.system, "another tenant");
-    other_api.generate(KEM).expect("a key");
-    other_api.generate(SIGNATURE).expect("a key");
+    other_api.first_key(KEM);
+    other_api.first_key(SIGNATURE);
     let others = other_api.encrypt(b"another tenant's").expect("encrypted");
 
     // Version 1 gets the file of another tenant's version 1, version 2 that of version 3.
@@ -289,7 +289,7 @@ fn a_deleted_key_file_costs_that_key_alone() {
 #[test]
 fn a_damaged_signing_key_signs_nothing_until_it_is_replaced() {
     let rig = Rig::new(1);
-    rig.api.generate(SIGNATURE).expect("a key");
+    rig.api.first_key(SIGNATURE);
     let signature = rig.api.sign(b"before").expect("signed");
     let path = file(&rig.system, rig.tenant, "ML-DSA-65", 1);
     let mut contents = fs::read(&path).expect("a key file");

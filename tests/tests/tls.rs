@@ -133,7 +133,7 @@ fn plain_http_beyond_loopback_is_refused_unless_the_operator_insists() {
 fn the_gateway_finishes_what_is_under_way_when_it_is_told_to_stop() {
     let system = Installation::new();
     let (_, api_key) = system.tenant_with_api_key("stopping");
-    system.api(&api_key).generate("Dilithium3").expect("a key");
+    system.api(&api_key).first_key("Dilithium3");
     let body = br#"{"message":"aGVsbG8="}"#;
     let mut socket = TcpStream::connect(address(&system)).expect("a connection");
     let head = format!(

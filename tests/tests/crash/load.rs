@@ -59,7 +59,7 @@ impl<'a> Caller<'a> {
         let (_, api_key) = system.tenant_with_api_key(&format!("caller {number}"));
         let api = system.api(&api_key);
         for algorithm in [KEM, SIGNATURE] {
-            api.generate(algorithm).expect("a key");
+            api.first_key(algorithm);
         }
         Self {
             system,

@@ -40,7 +40,7 @@ fn keyd_opens_nothing_outside_its_key_directory() {
     needs_tracing!(system, "sandbox::keyd_opens_nothing_outside_its_key_directory");
     let (tenant, api_key) = system.tenant_with_api_key("tenant");
     let api = system.api(&api_key);
-    api.generate(KEM).expect("a key");
+    api.first_key(KEM);
     let layout = system.layout();
     let pid = system.pid(Daemon::Keyd);
     let text = |path: &Path| path.to_str().expect("text").to_owned();
