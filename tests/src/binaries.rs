@@ -3,8 +3,10 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// The directory with `chancel` and the daemons.
 ///
@@ -44,16 +46,30 @@ fn beside_tests() -> PathBuf {
         .to_owned()
 }
 
-/// A copy of a program where every account can reach it, made only if the original is out of reach.
-pub(crate) fn reachable(program: &Path, copies: &Path) -> PathBuf {
+/// A program where every account can reach it: itself, or a copy of it when the original is out of reach.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn reachable(program: &Path, copies: &Path) -> PathBuf {
     if program.ancestors().skip(1).all(is_passable) {
         return program.to_owned();
     }
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _whole = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let copy = copies.join(program.file_name().expect("a program has a name"));
     if !copy.exists() {
         fs::create_dir_all(copies).expect("directory for copies");
-        fs::copy(program, &copy).unwrap_or_else(|error| panic!("copying {}: {error}", program.display()));
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("mode of a copy");
+        // By another process: a descriptor of this one, open for writing, could be in a child that another thread forks
+        // at this moment, and the kernel runs no program that somebody has open for writing.
+        let copied = Command::new("install")
+            .args(["-m", "755"])
+            .args([program, &copy])
+            .status();
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "copying {}",
+            program.display()
+        );
     }
     copy
 }

@@ -2,28 +2,19 @@
 //! a reason, before it has made its socket useful to anybody.
 
 use chancel_tests::{Daemon, Installation, Options, binaries};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Runs a daemon on a kernel without some system calls, until it ends.
 fn start_without(system: &Installation, missing: &str, daemon: Daemon) -> Output {
-    let reachable = |name: &str| system.layout().path("bin").join(name);
-    for name in [
-        "chancel-hobbled",
-        "chancel-keyd",
-        "chancel-policyd",
-        "chancel-gateway",
-    ] {
-        let from = if name == "chancel-hobbled" {
-            binaries::own(name)
-        } else {
-            system.binaries().join(name)
-        };
-        std::fs::copy(from, reachable(name)).expect("a copy of the program");
-    }
+    let reachable = |program: PathBuf| binaries::reachable(&program, &system.layout().path("bin"));
+    let program = system.binaries().join(format!("chancel-{}", daemon.stem()));
     let mut command = Command::new("timeout");
-    command.arg("20").arg(reachable("chancel-hobbled")).arg(missing);
     command
-        .arg(reachable(&format!("chancel-{}", daemon.stem())))
+        .arg("20")
+        .arg(reachable(binaries::own("chancel-hobbled")))
+        .arg(missing)
+        .arg(reachable(program))
         .arg("--config");
     command.arg(system.layout().path(&format!("etc/{}.toml", daemon.stem())));
     system
