@@ -70,6 +70,19 @@ identifier!(
     RequestId
 );
 
+identifier!(
+    /// A deny rule of a tenant.
+    DenyRuleId
+);
+
+impl TenantId {
+    /// Whom the API keys of operators belong to: no tenant, and it can have no keys. All ones (RFC 9562 §5.10).
+    pub const OPERATORS: Self = Self::from_bytes([0xff; 16]);
+
+    /// Whom the key belongs to that signs the ledgers' checkpoints. All zeros (RFC 9562 §5.9).
+    pub const INSTALLATION: Self = Self::from_bytes([0; 16]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,13 +47,44 @@ pub enum KeyState {
     Retired,
     /// Does nothing.
     Archived,
+    /// Does nothing, and is destroyed on a date that is set.
+    PendingDestruction,
+    /// Gone: the private key was overwritten, its handle stays taken.
+    Destroyed,
 }
 
 /// All states with the name that the API and the database use.
-pub const KEY_STATES: [(KeyState, &str); 3] = [
+pub const KEY_STATES: [(KeyState, &str); 5] = [
     (KeyState::Active, "active"),
     (KeyState::Retired, "retired"),
     (KeyState::Archived, "archived"),
+    (KeyState::PendingDestruction, "pending_destruction"),
+    (KeyState::Destroyed, "destroyed"),
+];
+
+/// The table of transitions: each change of state there is, with the operation that makes it; `None` for what the
+/// service does itself when a date has come. What is not in the table is refused.
+pub const TRANSITIONS: [(KeyState, KeyState, Option<Operation>); 8] = [
+    (KeyState::Active, KeyState::Retired, Some(Operation::RetireKey)),
+    (KeyState::Active, KeyState::Retired, Some(Operation::RotateKey)),
+    (KeyState::Retired, KeyState::Archived, Some(Operation::ArchiveKey)),
+    (KeyState::Archived, KeyState::Retired, Some(Operation::RestoreKey)),
+    (
+        KeyState::Retired,
+        KeyState::PendingDestruction,
+        Some(Operation::ScheduleDestruction),
+    ),
+    (
+        KeyState::Archived,
+        KeyState::PendingDestruction,
+        Some(Operation::ScheduleDestruction),
+    ),
+    (
+        KeyState::PendingDestruction,
+        KeyState::Archived,
+        Some(Operation::CancelDestruction),
+    ),
+    (KeyState::PendingDestruction, KeyState::Destroyed, None),
 ];
 
 /// A name that is no key state.
@@ -80,6 +111,8 @@ impl KeyState {
             Self::Active => "active",
             Self::Retired => "retired",
             Self::Archived => "archived",
+            Self::PendingDestruction => "pending_destruction",
+            Self::Destroyed => "destroyed",
         }
     }
 
@@ -89,19 +122,35 @@ impl KeyState {
             Operation::Encrypt | Operation::Encapsulate | Operation::Wrap | Operation::Sign => {
                 matches!(self, Self::Active)
             }
-            Operation::Decrypt | Operation::Decapsulate | Operation::Unwrap | Operation::Verify => {
+            Operation::Decrypt
+            | Operation::Decapsulate
+            | Operation::Unwrap
+            | Operation::Rewrap
+            | Operation::Verify => {
                 matches!(self, Self::Active | Self::Retired)
             }
             _ => true,
         }
     }
 
-    /// The table of transitions: whether a key may go from this state to `next`.
-    pub const fn may_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::Active, Self::Retired) | (Self::Retired, Self::Archived) | (Self::Archived, Self::Retired)
-        )
+    /// What an operation makes of a key in this state; `None` when it may not.
+    pub fn after(self, operation: Operation) -> Option<Self> {
+        TRANSITIONS
+            .iter()
+            .find(|(from, _, by)| *from == self && *by == Some(operation))
+            .map(|(_, to, _)| *to)
+    }
+
+    /// Whether some change leads from this state to `next`.
+    pub fn may_become(self, next: Self) -> bool {
+        TRANSITIONS
+            .iter()
+            .any(|(from, to, _)| *from == self && *to == next)
+    }
+
+    /// Whether a key in this state counts against the limits of a plan.
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Active | Self::Retired)
     }
 }
 
@@ -134,9 +183,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_active_again() {
+    fn nothing_becomes_active_again_and_nothing_comes_back_from_destruction() {
         for (state, _) in KEY_STATES {
             assert!(!state.may_become(KeyState::Active));
+            assert!(!KeyState::Destroyed.may_become(state));
+        }
+    }
+
+    #[test]
+    fn each_operation_leads_from_a_state_to_one_state_at_most() {
+        for (state, _) in KEY_STATES {
+            for (operation, _) in crate::operation::OPERATIONS {
+                let rows = TRANSITIONS
+                    .iter()
+                    .filter(|(from, _, by)| *from == state && *by == Some(operation));
+                assert!(rows.count() <= 1, "{state} {operation}");
+            }
         }
     }
 }

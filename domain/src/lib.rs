@@ -4,16 +4,20 @@
 //! that could reach a key or a socket may live here.
 
 pub mod algorithm;
+pub mod deny_rule;
 pub mod id;
 pub mod key;
+pub mod network;
 pub mod operation;
 pub mod plan;
 pub mod scope;
 pub mod tenant;
 
 pub use algorithm::{Algorithm, Family};
-pub use id::{ApiKeyId, KeyHandle, RequestId, TenantId};
+pub use deny_rule::DenyRule;
+pub use id::{ApiKeyId, DenyRuleId, KeyHandle, RequestId, TenantId};
 pub use key::{KeyState, KeyVersion};
+pub use network::Networks;
 pub use operation::Operation;
 pub use plan::{Feature, Plan};
 pub use scope::Scopes;

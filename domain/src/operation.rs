@@ -36,6 +36,40 @@ pub enum Operation {
     ListKeys,
     /// The caller's own tenant.
     ReadTenant,
+    /// Takes a retired version out of every use.
+    ArchiveKey,
+    /// Makes an archived version a retired one again.
+    RestoreKey,
+    /// Sets a date for a version's destruction.
+    ScheduleDestruction,
+    /// Takes that date back.
+    CancelDestruction,
+    /// A ciphertext for one key becomes a ciphertext for another, inside keyd; private-key work.
+    Rewrap,
+    /// A limit to the private-key uses of an algorithm's key in a day.
+    SetKeyBudget,
+    /// A new API key of the tenant.
+    CreateApiKey,
+    /// The tenant's API keys.
+    ListApiKeys,
+    /// Another secret for an API key; the old one is dead.
+    RotateApiKey,
+    /// An API key's end.
+    RevokeApiKey,
+    /// The tenant's own deny rules.
+    ListDenyRules,
+    /// A new deny rule.
+    AddDenyRule,
+    /// A deny rule's end.
+    RemoveDenyRule,
+    /// How a request would be judged.
+    ExplainPolicy,
+    /// The tenant's own events in the ledger.
+    ReadEvents,
+    /// A new tenant; an operator's.
+    CreateTenant,
+    /// Any tenant, or all; an operator's.
+    ReadTenants,
 }
 
 /// Which process carries an operation out.
@@ -49,8 +83,19 @@ pub enum Place {
     Management,
 }
 
+/// Whose API keys an operation is for: a tenant's act on that tenant alone, an operator's on the installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// API keys of tenants.
+    Tenants,
+    /// API keys of operators.
+    Operators,
+    /// Either, each on what is its own to manage.
+    Both,
+}
+
 /// All operations with the name that scopes, ledgers and logs use.
-pub const OPERATIONS: [(Operation, &str); 14] = [
+pub const OPERATIONS: [(Operation, &str); 31] = [
     (Operation::Encrypt, "encrypt"),
     (Operation::Decrypt, "decrypt"),
     (Operation::Encapsulate, "encapsulate"),
@@ -65,6 +110,23 @@ pub const OPERATIONS: [(Operation, &str); 14] = [
     (Operation::ReadKey, "read-key"),
     (Operation::ListKeys, "list-keys"),
     (Operation::ReadTenant, "read-tenant"),
+    (Operation::ArchiveKey, "archive-key"),
+    (Operation::RestoreKey, "restore-key"),
+    (Operation::ScheduleDestruction, "schedule-destruction"),
+    (Operation::CancelDestruction, "cancel-destruction"),
+    (Operation::Rewrap, "rewrap"),
+    (Operation::SetKeyBudget, "set-key-budget"),
+    (Operation::CreateApiKey, "create-api-key"),
+    (Operation::ListApiKeys, "list-api-keys"),
+    (Operation::RotateApiKey, "rotate-api-key"),
+    (Operation::RevokeApiKey, "revoke-api-key"),
+    (Operation::ListDenyRules, "list-deny-rules"),
+    (Operation::AddDenyRule, "add-deny-rule"),
+    (Operation::RemoveDenyRule, "remove-deny-rule"),
+    (Operation::ExplainPolicy, "explain-policy"),
+    (Operation::ReadEvents, "read-events"),
+    (Operation::CreateTenant, "create-tenant"),
+    (Operation::ReadTenants, "read-tenants"),
 ];
 
 /// A name that is in no row of [`OPERATIONS`].
@@ -95,13 +157,40 @@ impl Operation {
     pub const fn place(self) -> Place {
         match self {
             Self::Encrypt | Self::Encapsulate | Self::Wrap | Self::Verify => Place::PublicKey,
-            Self::Decrypt | Self::Decapsulate | Self::Unwrap | Self::Sign => Place::PrivateKey,
+            Self::Decrypt | Self::Decapsulate | Self::Unwrap | Self::Sign | Self::Rewrap => Place::PrivateKey,
             Self::GenerateKey
             | Self::RotateKey
             | Self::RetireKey
             | Self::ReadKey
             | Self::ListKeys
-            | Self::ReadTenant => Place::Management,
+            | Self::ReadTenant
+            | Self::ArchiveKey
+            | Self::RestoreKey
+            | Self::ScheduleDestruction
+            | Self::CancelDestruction
+            | Self::SetKeyBudget
+            | Self::CreateApiKey
+            | Self::ListApiKeys
+            | Self::RotateApiKey
+            | Self::RevokeApiKey
+            | Self::ListDenyRules
+            | Self::AddDenyRule
+            | Self::RemoveDenyRule
+            | Self::ExplainPolicy
+            | Self::ReadEvents
+            | Self::CreateTenant
+            | Self::ReadTenants => Place::Management,
+        }
+    }
+
+    /// Who may ask for it at all, whatever the scopes of the API key.
+    pub const fn audience(self) -> Audience {
+        match self {
+            Self::CreateTenant | Self::ReadTenants => Audience::Operators,
+            Self::CreateApiKey | Self::ListApiKeys | Self::RotateApiKey | Self::RevokeApiKey => {
+                Audience::Both
+            }
+            _ => Audience::Tenants,
         }
     }
 
@@ -113,7 +202,8 @@ impl Operation {
             | Self::Encapsulate
             | Self::Decapsulate
             | Self::Wrap
-            | Self::Unwrap => Some(Family::Kem),
+            | Self::Unwrap
+            | Self::Rewrap => Some(Family::Kem),
             Self::Sign | Self::Verify => Some(Family::Signature),
             _ => None,
         }

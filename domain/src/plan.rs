@@ -1,4 +1,5 @@
-//! Plans: which features a tenant has bought and which limits it lives within.
+//! Plans: which features a tenant has bought and which limits it lives within. The figures here are the defaults;
+//! an installation's own come from its plans file.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,28 +20,60 @@ pub enum Plan {
 }
 
 /// Something that only some plans include.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Feature {
-    /// Encrypt, decrypt, encapsulate, decapsulate, wrap, unwrap, sign, verify, first keys.
-    Core,
     /// Making a new version of a key.
     KeyRotation,
+    /// Replacing an API key's secret.
+    ApiKeyRotation,
+    /// X-Wing and composite signatures.
+    Hybrid,
+    /// SLH-DSA.
+    SlhDsa,
+    /// Deterministic encryption.
+    DeterministicEncryption,
+    /// Destroying keys.
+    KeyDestruction,
+}
+
+/// Requests that may come in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rate {
+    /// Requests a second, sustained; not 0.
+    pub per_second: u32,
+    /// Requests that may come at once after a pause; not 0.
+    pub burst: u32,
 }
 
 /// Limits of a plan. `None` is "no limit".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Requests a second, sustained.
-    pub requests_per_second: Option<u32>,
-    /// Requests that may come at once after a pause.
-    pub burst: Option<u32>,
-    /// API calls in a calendar month (UTC).
+    /// Requests a second, for the tenant and for each of its API keys.
+    pub rate: Option<Rate>,
+    /// Allowed calls in a calendar month (UTC).
     pub calls_per_month: Option<u64>,
-    /// Keys of each family that are not archived.
+    /// Keys of each family. A key is what a tenant has of one algorithm, in one version or several that are active
+    /// or retired.
     pub keys_per_family: Option<u32>,
+    /// Versions of one key that are active or retired.
+    pub versions_per_key: Option<u32>,
     /// API keys that are not revoked.
     pub api_keys: Option<u32>,
 }
+
+/// What a plan offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// What it includes beside what every plan does.
+    pub features: Vec<Feature>,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// The terms of all plans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plans([Terms; 5]);
 
 /// All plans with the name that the API, the CLI and the database use.
 pub const PLANS: [(Plan, &str); 5] = [
@@ -49,6 +82,16 @@ pub const PLANS: [(Plan, &str); 5] = [
     (Plan::Growth, "growth"),
     (Plan::Pro, "pro"),
     (Plan::Enterprise, "enterprise"),
+];
+
+/// All features with the name that the plans file uses.
+pub const FEATURES: [(Feature, &str); 6] = [
+    (Feature::KeyRotation, "key-rotation"),
+    (Feature::ApiKeyRotation, "api-key-rotation"),
+    (Feature::Hybrid, "hybrid"),
+    (Feature::SlhDsa, "slh-dsa"),
+    (Feature::DeterministicEncryption, "deterministic-encryption"),
+    (Feature::KeyDestruction, "key-destruction"),
 ];
 
 /// A name that is no plan.
@@ -79,35 +122,90 @@ impl Plan {
             Self::Enterprise => "enterprise",
         }
     }
+}
 
-    /// Whether the plan includes a feature.
-    pub const fn includes(self, feature: Feature) -> bool {
-        match feature {
-            Feature::Core => true,
-            Feature::KeyRotation => !matches!(self, Self::Free),
-        }
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Terms {
+    /// Whether a feature is included.
+    pub fn include(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+}
+
+impl Plans {
+    /// Terms for each plan, in the order of [`PLANS`].
+    pub const fn new(terms: [Terms; 5]) -> Self {
+        Self(terms)
     }
 
-    /// The plan's limits.
-    pub const fn limits(self) -> Limits {
-        let (requests_per_second, burst, calls_per_month, keys_per_family, api_keys) = match self {
-            Self::Free => (Some(10), Some(20), Some(5_000), Some(1), Some(1)),
-            Self::Starter => (Some(50), Some(100), Some(15_000), Some(3), Some(3)),
-            Self::Growth => (Some(100), Some(200), Some(30_000), Some(5), Some(5)),
-            Self::Pro => (Some(500), Some(1_000), Some(100_000), Some(10), Some(10)),
-            Self::Enterprise => (None, None, None, None, None),
-        };
-        Limits {
-            requests_per_second,
-            burst,
-            calls_per_month,
-            keys_per_family,
-            api_keys,
+    /// The terms of a plan.
+    pub const fn of(&self, plan: Plan) -> &Terms {
+        let [free, starter, growth, pro, enterprise] = &self.0;
+        match plan {
+            Plan::Free => free,
+            Plan::Starter => starter,
+            Plan::Growth => growth,
+            Plan::Pro => pro,
+            Plan::Enterprise => enterprise,
         }
     }
 }
 
-impl fmt::Display for Plan {
+impl Default for Plans {
+    fn default() -> Self {
+        use Feature::{ApiKeyRotation, DeterministicEncryption, Hybrid, KeyRotation, SlhDsa};
+        let terms = |features: &[Feature], rate, calls, keys, versions, api_keys| Terms {
+            features: features.to_vec(),
+            limits: Limits {
+                rate: Some(rate),
+                calls_per_month: Some(calls),
+                keys_per_family: Some(keys),
+                versions_per_key: Some(versions),
+                api_keys: Some(api_keys),
+            },
+        };
+        let rate = |per_second, burst| Rate { per_second, burst };
+        let starter = [KeyRotation, ApiKeyRotation, Hybrid, SlhDsa];
+        let pro = [
+            KeyRotation,
+            ApiKeyRotation,
+            Hybrid,
+            SlhDsa,
+            DeterministicEncryption,
+        ];
+        Self([
+            terms(&[], rate(10, 20), 5_000, 1, 3, 1),
+            terms(&starter, rate(50, 100), 15_000, 3, 10, 3),
+            terms(&starter, rate(100, 200), 30_000, 5, 25, 5),
+            terms(&pro, rate(500, 1_000), 100_000, 10, 50, 10),
+            Terms {
+                features: FEATURES.iter().map(|(feature, _)| *feature).collect(),
+                limits: Limits {
+                    rate: None,
+                    calls_per_month: None,
+                    keys_per_family: None,
+                    versions_per_key: None,
+                    api_keys: None,
+                },
+            },
+        ])
+    }
+}
+
+impl Feature {
+    /// Its name in the plans file.
+    pub fn name(self) -> &'static str {
+        // NOTE(index): a test holds that the table lists the variants in their order.
+        FEATURES[self as usize].1
+    }
+}
+
+impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -123,11 +221,20 @@ mod tests {
             assert_eq!(plan.name(), name);
             assert_eq!(Plan::from_name(name), Ok(plan));
         }
+        for (index, (feature, name)) in FEATURES.iter().enumerate() {
+            assert_eq!(*feature as usize, index);
+            assert_eq!(feature.name(), *name);
+        }
     }
 
     #[test]
-    fn rotation_starts_with_the_starter_plan() {
-        assert!(!Plan::Free.includes(Feature::KeyRotation));
-        assert!(Plan::Starter.includes(Feature::KeyRotation));
+    fn a_larger_plan_has_every_feature_of_a_smaller_one() {
+        let plans = Plans::default();
+        for pair in PLANS.windows(2) {
+            let (less, more) = (plans.of(pair[0].0), plans.of(pair[1].0));
+            assert!(less.features.iter().all(|feature| more.include(*feature)));
+        }
+        assert!(!plans.of(Plan::Free).include(Feature::KeyRotation));
+        assert!(plans.of(Plan::Enterprise).include(Feature::KeyDestruction));
     }
 }

@@ -55,6 +55,16 @@ impl Scopes {
                 && grant.algorithm.is_none_or(|granted| Some(granted) == algorithm)
         })
     }
+
+    /// Whether every grant of `other` lies in a grant of this set: what somebody with these scopes may hand on.
+    pub fn contain(&self, other: &Self) -> bool {
+        other.0.iter().all(|asked| {
+            self.0.iter().any(|own| {
+                (own.operation.is_none() || own.operation == asked.operation)
+                    && (own.algorithm.is_none() || own.algorithm == asked.algorithm)
+            })
+        })
+    }
 }
 
 impl FromStr for Scopes {

@@ -9,6 +9,8 @@ pub enum TenantStatus {
     Active,
     /// Every request is denied; keys and data are kept.
     Suspended,
+    /// Deleted: its keys are destroyed when their date has come, nothing else of it is left.
+    Deleted,
 }
 
 impl TenantStatus {
@@ -17,12 +19,13 @@ impl TenantStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
         }
     }
 
     /// Looks a name up; `None` when it is no status.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended]
+        [Self::Active, Self::Suspended, Self::Deleted]
             .into_iter()
             .find(|status| status.name() == name)
     }

@@ -1,7 +1,11 @@
 //! What operators ask policyd on its admin socket.
 
+use crate::policyd::{DenyRuleView, Explanation, NewApiKeyTerms, Question};
+use chancel_domain::plan::Plans;
 use chancel_domain::tenant::Name;
-use chancel_domain::{ApiKeyId, Plan, Scopes, TenantId, TenantStatus};
+use chancel_domain::{
+    Algorithm, ApiKeyId, DenyRule, DenyRuleId, Networks, Plan, Scopes, TenantId, TenantStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -27,16 +31,12 @@ pub enum AdminRequest {
         /// Its new standing.
         status: TenantStatus,
     },
-    /// Make an API key.
+    /// Make an API key; for [`TenantId::OPERATORS`], an operator's.
     CreateApiKey {
         /// Whose.
         tenant: TenantId,
-        /// What it is called.
-        name: Name,
-        /// What it may do.
-        scopes: Scopes,
-        /// When it stops working, Unix milliseconds; `None` for never.
-        expires_at_ms: Option<i64>,
+        /// What it shall be.
+        terms: NewApiKeyTerms,
     },
     /// One page of a tenant's API keys, in the order of their ids.
     ListApiKeys {
@@ -51,6 +51,29 @@ pub enum AdminRequest {
     RevokeApiKey(TenantId, ApiKeyId),
     /// How the daemons are.
     Status,
+    /// Put a tenant on another plan.
+    SetTenantPlan {
+        /// Which.
+        tenant: TenantId,
+        /// Its new plan.
+        plan: Plan,
+    },
+    /// Delete a tenant: its keys are scheduled for destruction, its API keys and rules are gone.
+    DeleteTenant(TenantId),
+    /// What a tenant has used and may use.
+    ReadUsage(TenantId),
+    /// The terms of all plans, as they are in force.
+    ReadPlans,
+    /// A tenant's deny rules.
+    ListDenyRules(TenantId),
+    /// Add a deny rule to a tenant.
+    AddDenyRule(TenantId, DenyRule),
+    /// Remove a deny rule of a tenant.
+    RemoveDenyRule(TenantId, DenyRuleId),
+    /// How a request of a tenant would be judged; the question must name an API key.
+    Explain(TenantId, Question),
+    /// Limit the private-key uses of a key in a day; `None` for no limit.
+    SetKeyBudget(TenantId, Algorithm, Option<u32>),
 }
 
 /// An answer of the admin socket.
@@ -80,6 +103,18 @@ pub enum AdminReply {
     Status(Status),
     /// It could not be done.
     Failed(AdminError),
+    /// What a tenant has used and may use.
+    Usage(crate::policyd::TenantView),
+    /// The terms of all plans.
+    Plans(Plans),
+    /// A tenant's deny rules.
+    DenyRules(Vec<DenyRuleView>),
+    /// The deny rule added or removed.
+    DenyRule(DenyRuleView),
+    /// How a request would be judged.
+    Explained(Explanation),
+    /// The budget as it is now.
+    KeyBudget(Option<u32>),
 }
 
 /// The text of a new API key. Shown once, never printed by Debug.
@@ -124,6 +159,8 @@ pub struct ApiKeyRecord {
     pub expires_at_ms: Option<i64>,
     /// When it was revoked, Unix milliseconds.
     pub revoked_at_ms: Option<i64>,
+    /// Where it may be used; empty for everywhere.
+    pub networks: Networks,
 }
 
 /// How the daemons are.
@@ -133,6 +170,8 @@ pub struct Status {
     pub policyd_version: String,
     /// What keyd says of itself; `None` when it is away.
     pub keyd: Option<crate::keyd::KeydHealth>,
+    /// How the decision ledger is: `writable`, `low` on space, or `unwritable`.
+    pub ledger: String,
     /// What the last comparison of keyd's files with the database found; `None` before the first.
     pub reconciliation: Option<Reconciliation>,
 }
@@ -176,4 +215,19 @@ pub enum AdminError {
     /// The database failed.
     #[error("the database failed")]
     Storage,
+    /// What cannot be recorded is not done.
+    #[error("the ledger cannot be written")]
+    LedgerUnwritable,
+    /// No such deny rule in that tenant.
+    #[error("no such deny rule in that tenant")]
+    DenyRuleNotFound,
+    /// The tenant has as many deny rules as it may have.
+    #[error("the tenant has as many deny rules as it may have")]
+    TooManyDenyRules,
+    /// The tenant is deleted.
+    #[error("the tenant is deleted")]
+    TenantDeleted,
+    /// Operators have no plan, no keys and no rules.
+    #[error("this is for tenants; operators are none")]
+    NotForOperators,
 }

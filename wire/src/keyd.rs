@@ -3,11 +3,14 @@
 
 use crate::metric::Sample;
 use crate::permit::{PermitKey, SignedPermit};
-use chancel_domain::{Algorithm, KeyHandle, KeyVersion, Operation, TenantId};
+use chancel_domain::tenant::Name;
+use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
 use serde::{Deserialize, Serialize};
 
-/// A request to keyd. Only [`KeydRequest::Use`], [`KeydRequest::Health`] and [`KeydRequest::Metrics`] are
-/// open to the gateway; the rest are policyd's.
+/// A request to keyd. The gateway may ask for [`KeydRequest::Use`], [`KeydRequest::UseInBreakGlass`],
+/// [`KeydRequest::Health`] and [`KeydRequest::Metrics`]; an operator for [`KeydRequest::BreakGlass`],
+/// [`KeydRequest::AuditKey`] and [`KeydRequest::Health`]; policyd for everything but uses and
+/// [`KeydRequest::BreakGlass`].
 #[derive(Debug, Serialize, Deserialize)]
 pub enum KeydRequest<'a> {
     /// Use a private key, under a permit.
@@ -20,7 +23,8 @@ pub enum KeydRequest<'a> {
     },
     /// Make a key pair and store the private key.
     Generate(KeyIdentity),
-    /// Overwrite and remove a private key's file. Used for keys that were never acknowledged.
+    /// Overwrite and remove a private key's file, and wipe what is in memory of it. For keys that were never
+    /// acknowledged, and for those whose date of destruction has come.
     Destroy(KeyIdentity),
     /// Make a permit key for this connection's policyd.
     RenewPermitKey,
@@ -33,6 +37,73 @@ pub enum KeydRequest<'a> {
     Health,
     /// Counters.
     Metrics,
+    /// Sign a checkpoint of policyd's ledger with the audit key.
+    SignCheckpoint(CheckpointClaims),
+    /// The public half of the audit key.
+    AuditKey,
+    /// Open, look at or close break-glass; an operator's.
+    BreakGlass(BreakGlassCommand),
+    /// Use a private key without a permit, while break-glass is open.
+    UseInBreakGlass {
+        /// What the gateway says of the request; in break-glass it is believed.
+        claims: BreakGlassClaims,
+        /// An encoded [`UseInput`].
+        #[serde(borrow, with = "serde_bytes")]
+        input: &'a [u8],
+    },
+}
+
+/// The state of policyd's ledger that a checkpoint states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointClaims {
+    /// The ledger's own id.
+    pub ledger: [u8; 16],
+    /// The number of the newest record that is covered.
+    pub seq: u64,
+    /// That record's hash.
+    pub head: [u8; 32],
+}
+
+/// What an operator wants of break-glass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BreakGlassCommand {
+    /// Open it, or begin its time anew.
+    Open {
+        /// For how long, milliseconds; keyd has a maximum.
+        for_ms: u64,
+        /// Why; it stands in the ledger.
+        reason: Name,
+    },
+    /// Say whether it is open.
+    Status,
+    /// Close it.
+    Close,
+}
+
+/// Break-glass as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlassState {
+    /// How long it stays open, milliseconds on keyd's monotonic clock; 0 when it is closed.
+    pub remaining_ms: u64,
+    /// Uses since it was opened.
+    pub uses: u64,
+    /// The longest time it can be opened for, milliseconds.
+    pub longest_ms: u64,
+}
+
+/// What the gateway says of a request in break-glass: what a permit would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlassClaims {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The API key.
+    pub api_key: ApiKeyId,
+    /// Its version.
+    pub api_key_version: u32,
+    /// The HTTP request.
+    pub request: RequestId,
+    /// With which private key.
+    pub key: KeyIdentity,
 }
 
 /// What names one private key in full: all of it stands in the key file's authenticated header.
@@ -78,6 +149,15 @@ pub enum UseInput<'a> {
         #[serde(borrow, with = "serde_bytes")]
         message: &'a [u8],
     },
+    /// Open what encrypt made, and encrypt it for the permit's target.
+    Rewrap {
+        /// The envelope.
+        #[serde(borrow, with = "serde_bytes")]
+        ciphertext: &'a [u8],
+        /// The additional authenticated data of both envelopes, empty when none was given.
+        #[serde(borrow, with = "serde_bytes")]
+        aad: &'a [u8],
+    },
 }
 
 impl UseInput<'_> {
@@ -88,6 +168,7 @@ impl UseInput<'_> {
             Self::Unwrap { .. } => Operation::Unwrap,
             Self::Decapsulate { .. } => Operation::Decapsulate,
             Self::Sign { .. } => Operation::Sign,
+            Self::Rewrap { .. } => Operation::Rewrap,
         }
     }
 }
@@ -95,7 +176,8 @@ impl UseInput<'_> {
 /// An answer of keyd.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum KeydReply<'a> {
-    /// The result of [`KeydRequest::Use`]: plaintext, symmetric key, shared secret or signature.
+    /// The result of [`KeydRequest::Use`]: plaintext, symmetric key, shared secret,
+    /// signature or rewrapped ciphertext.
     Output(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
     /// The key pair is made, its file is on disk.
     Generated {
@@ -120,13 +202,19 @@ pub enum KeydReply<'a> {
     Metrics(Vec<Sample>),
     /// The request was refused or failed.
     Refused(KeydError),
+    /// The audit key's signature of a checkpoint (ML-DSA-65, FIPS 204; 3309 bytes).
+    Checkpoint(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
+    /// The audit key's public half (ML-DSA-65; 1952 bytes).
+    AuditKey(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
+    /// Break-glass as it stands.
+    BreakGlass(BreakGlassState),
 }
 
 /// A permit key with what policyd must know to use it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PermitKeyGrant {
     /// Number of the key, repeated in each permit.
-    pub epoch: u32,
+    pub epoch: u64,
     /// The key.
     pub key: PermitKey,
     /// keyd's clock when it answered: milliseconds since it started.
@@ -151,6 +239,10 @@ pub struct KeydHealth {
     pub secret_memory: String,
     /// The version of the program.
     pub version: String,
+    /// Break-glass as it stands.
+    pub break_glass: BreakGlassState,
+    /// How the use ledger is: `writable`, `low` on space, or `unwritable`.
+    pub ledger: String,
 }
 
 /// Why a key file does not open. Each stands for that key alone; all other keys work.
@@ -224,4 +316,13 @@ pub enum KeydError {
     /// The other library did not confirm what this one made; nothing was released.
     #[error("a cryptographic self-check failed")]
     SelfCheckFailed,
+    /// What cannot be recorded is not done.
+    #[error("the ledger cannot be written")]
+    LedgerUnwritable,
+    /// Break-glass is not open.
+    #[error("break-glass is not open")]
+    BreakGlassClosed,
+    /// Break-glass cannot be opened for so long, or for no time at all.
+    #[error("break-glass cannot be opened for that time")]
+    BreakGlassTime,
 }

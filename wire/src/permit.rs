@@ -40,8 +40,9 @@ impl PayloadDigest {
 /// What a permit says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PermitClaims {
-    /// Which permit key the MAC is under; keyd numbers them.
-    pub epoch: u32,
+    /// Which permit key the MAC is under. Numbers of different keyd processes differ, so that an epoch and a serial
+    /// name one permit in both ledgers.
+    pub epoch: u64,
     /// Counts the permits of an epoch, from 1; keyd accepts each once.
     pub serial: u64,
     /// Milliseconds on keyd's own clock (since keyd started) after which the permit is void.
@@ -64,6 +65,20 @@ pub struct PermitClaims {
     pub key: KeyHandle,
     /// On which input.
     pub payload: PayloadDigest,
+    /// The key that a rewrapped ciphertext shall be for; `None` for every other operation.
+    pub target: Option<PermitTarget>,
+}
+
+/// A second key of the same tenant, whose public half keyd takes from its own file: a public key that came with the
+/// request could be anybody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermitTarget {
+    /// Its parameter set.
+    pub algorithm: Algorithm,
+    /// Its version.
+    pub version: KeyVersion,
+    /// keyd's name for it.
+    pub key: KeyHandle,
 }
 
 /// The key permits are authenticated with: 32 random bytes of one epoch. Wiped when dropped, never printed.
@@ -152,6 +167,7 @@ mod tests {
             key_version: KeyVersion::FIRST,
             key: KeyHandle::from_bytes([8; 16]),
             payload: PayloadDigest::of(b"input"),
+            target: None,
         }
     }
 

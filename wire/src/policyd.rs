@@ -3,11 +3,20 @@
 //! One question covers stages 3 and 6 of a request: who is this, and may it. The answer tells the two apart,
 //! so that each stage keeps its own error. The gateway never says which tenant it asks for.
 
+mod ask;
+mod explanation;
+mod outcome;
+mod rule;
+
+pub use ask::{Ask, EventFilter, NewApiKeyTerms, Question};
+pub use explanation::{Explanation, Finding, Step};
+pub use outcome::{ApiKeyView, AskFailure, DenyRuleView, KeyView, Outcome, TenantView};
+pub use rule::{DenyReason, Quota, Rule};
+
 use crate::metric::Sample;
-use crate::permit::{PayloadDigest, SignedPermit};
-use chancel_domain::{
-    Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, Plan, RequestId, TenantId,
-};
+use crate::permit::SignedPermit;
+use chancel_domain::plan::Rate;
+use chancel_domain::{ApiKeyId, Networks, RequestId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -41,6 +50,9 @@ pub struct Caller<'a> {
     pub request: RequestId,
     /// Where the request came from.
     pub source: IpAddr,
+    /// The `Idempotency-Key` header, where the request is one that honours it: the first answer under the same key
+    /// is given again for a day, and nothing is done again.
+    pub idempotency_key: Option<&'a str>,
 }
 
 impl fmt::Debug for Caller<'_> {
@@ -49,65 +61,6 @@ impl fmt::Debug for Caller<'_> {
             .field("request", &self.request)
             .field("source", &self.source)
             .finish()
-    }
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ask {
-    /// Use a key: the answer brings its public key, and a permit where the private key is needed.
-    Use {
-        /// The operation, of the private-key or the public-key kind.
-        operation: Operation,
-        /// The parameter set.
-        algorithm: Algorithm,
-        /// The version; `None` for the active one.
-        version: Option<KeyVersion>,
-        /// Digest of the encoded input, where a permit is needed; `None` for public-key work.
-        payload: Option<PayloadDigest>,
-    },
-    /// Make the first key of an algorithm.
-    GenerateKey(Algorithm),
-    /// Make the next version of a key.
-    RotateKey(Algorithm),
-    /// Take a version out of use for new work.
-    RetireKey(Algorithm, KeyVersion),
-    /// The active version.
-    ReadActiveKey(Algorithm),
-    /// One version.
-    ReadKey(Algorithm, KeyVersion),
-    /// All versions, by algorithm and state where given.
-    ListKeys(Option<Algorithm>, Option<KeyState>),
-    /// The caller's own tenant.
-    ReadTenant,
-}
-
-impl Ask {
-    /// The operation whose grant this needs.
-    pub const fn operation(&self) -> Operation {
-        match self {
-            Self::Use { operation, .. } => *operation,
-            Self::GenerateKey(_) => Operation::GenerateKey,
-            Self::RotateKey(_) => Operation::RotateKey,
-            Self::RetireKey(..) => Operation::RetireKey,
-            Self::ReadActiveKey(_) | Self::ReadKey(..) => Operation::ReadKey,
-            Self::ListKeys(..) => Operation::ListKeys,
-            Self::ReadTenant => Operation::ReadTenant,
-        }
-    }
-
-    /// The algorithm it concerns, where it names one.
-    pub const fn algorithm(&self) -> Option<Algorithm> {
-        match self {
-            Self::Use { algorithm, .. }
-            | Self::GenerateKey(algorithm)
-            | Self::RotateKey(algorithm)
-            | Self::RetireKey(algorithm, _)
-            | Self::ReadActiveKey(algorithm)
-            | Self::ReadKey(algorithm, _) => Some(*algorithm),
-            Self::ListKeys(algorithm, _) => *algorithm,
-            Self::ReadTenant => None,
-        }
     }
 }
 
@@ -133,8 +86,8 @@ pub enum PolicydReply {
     Identified(Subject),
 }
 
-/// Who an API key stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Who an API key stands for, and what the gateway must know to admit it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// The tenant.
     pub tenant: TenantId,
@@ -142,8 +95,19 @@ pub struct Subject {
     pub api_key: ApiKeyId,
     /// Its version.
     pub api_key_version: u32,
-    /// The tenant's plan, whose rate limits the gateway applies.
-    pub plan: Plan,
+    /// The rate of the tenant and of each of its API keys; `None` for no limit.
+    pub rate: Option<Rate>,
+    /// When the API key stops working, Unix milliseconds.
+    pub expires_at_ms: Option<i64>,
+    /// Where the API key may be used; empty for everywhere.
+    pub networks: Networks,
+}
+
+impl Subject {
+    /// Whether an operator calls.
+    pub fn is_operator(&self) -> bool {
+        self.tenant == TenantId::OPERATORS
+    }
 }
 
 /// How a request was judged. Denied is the absence of a grant: nothing here says "allowed" without bringing
@@ -163,128 +127,13 @@ pub enum Verdict {
         key: KeyView,
         /// For keyd; `None` for public-key work.
         permit: Option<SignedPermit>,
+        /// The key that a rewrapped ciphertext will be for; `None` for every other operation. The permit names it.
+        target: Option<KeyView>,
     },
     /// Allowed and carried out.
     Done(Outcome),
     /// Allowed, but it cannot be done.
     Failed(AskFailure),
-}
-
-/// The rules of the chain, in its order. The chain grows by later rules; the wire name of each is final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Rule {
-    /// The tenant is suspended.
-    TenantStanding,
-    /// The API key is revoked or has expired.
-    ApiKeyStanding,
-    /// The API key's scopes do not cover the operation.
-    Scope,
-    /// The tenant's plan lacks the feature.
-    PlanFeature,
-}
-
-impl Rule {
-    /// Its name in the ledger, in logs and in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TenantStanding => "tenant-standing",
-            Self::ApiKeyStanding => "api-key-standing",
-            Self::Scope => "scope",
-            Self::PlanFeature => "plan-feature",
-        }
-    }
-}
-
-/// What a denied caller is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum DenyReason {
-    /// As if the API key were unknown.
-    NotAuthenticated,
-    /// The tenant is suspended.
-    TenantSuspended,
-    /// The API key's scopes do not cover this.
-    OutOfScope,
-    /// The plan does not include this.
-    NotInPlan,
-    /// A rule could not be evaluated, and what cannot be judged is denied.
-    RuleFailed,
-}
-
-/// A key as policyd's database knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyView {
-    /// The parameter set.
-    pub algorithm: Algorithm,
-    /// The version.
-    pub version: KeyVersion,
-    /// Where it stands in its life.
-    pub state: KeyState,
-    /// keyd's name for it.
-    pub handle: KeyHandle,
-    /// The encoded public key.
-    #[serde(with = "serde_bytes")]
-    pub public_key: Vec<u8>,
-    /// When it was made, Unix milliseconds.
-    pub created_at_ms: i64,
-}
-
-/// What was carried out.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Outcome {
-    /// Generated, retired, or read.
-    Key(KeyView),
-    /// Rotated.
-    Rotated {
-        /// The new active version.
-        key: KeyView,
-        /// The version that is now retired.
-        old_version: KeyVersion,
-    },
-    /// Listed.
-    Keys {
-        /// The newest of each algorithm first; no more than fit in a frame.
-        keys: Vec<KeyView>,
-        /// How many there are.
-        total: u64,
-    },
-    /// The tenant.
-    Tenant(TenantView),
-}
-
-/// A tenant as it sees itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TenantView {
-    /// Its id.
-    pub id: TenantId,
-    /// Its name.
-    pub name: String,
-    /// Its plan.
-    pub plan: Plan,
-    /// When it was made, Unix milliseconds.
-    pub created_at_ms: i64,
-    /// When it last changed, Unix milliseconds.
-    pub updated_at_ms: i64,
-    /// KEM keys that are not archived.
-    pub kem_keys: u32,
-    /// Signature keys that are not archived.
-    pub signature_keys: u32,
-    /// API keys that are not revoked.
-    pub api_keys: u32,
-}
-
-/// Why an allowed request cannot be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum AskFailure {
-    /// There is no such key, or it is not in a state that permits the operation.
-    KeyNotFound,
-    /// There is an active key already: rotate it.
-    ActiveKeyExists,
-    /// The key's state does not permit the change.
-    IllegalTransition,
-    /// Another change of the same key is under way.
-    Busy,
-    /// keyd is away or refused.
-    KeydUnavailable,
 }
 
 /// Why policyd could not answer.
@@ -305,4 +154,7 @@ pub enum PolicydFailure {
     /// Too much at once; try again.
     #[error("too many requests under way")]
     Overloaded,
+    /// What cannot be recorded is not done.
+    #[error("the ledger cannot be written")]
+    LedgerUnwritable,
 }
