@@ -5,6 +5,8 @@
 
 pub mod account;
 pub mod config;
+pub mod ledger;
 pub mod log;
+pub mod period;
 pub mod program;
 pub mod secret_file;

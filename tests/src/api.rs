@@ -23,6 +23,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The answer that refused.
+    ///
+    /// # Panics
+    /// When there was no answer.
+    #[track_caller]
+    pub fn answer(&self) -> &Answer {
+        match self {
+            Self::Refused(answer) => answer,
+            Self::NoAnswer(error) => panic!("no answer: {error}"),
+        }
+    }
+
     /// The error's status and code; 0 and nothing when there was no answer.
     pub fn code(&self) -> (u16, &str) {
         match self {
@@ -96,6 +108,20 @@ impl Api {
         data(self.client.get(path))
     }
 
+    /// Deletes, and returns the `data` of a success.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn delete(&self, path: &str) -> Result<Value, Failure> {
+        data(self.client.delete(path))
+    }
+
+    /// The same API, with an `Idempotency-Key` in each request.
+    #[must_use]
+    pub fn idempotent(&self, key: &str) -> Self {
+        Self::new(self.client.clone().with_header("idempotency-key", key))
+    }
+
     /// Makes the first key of an algorithm.
     ///
     /// # Errors
@@ -128,6 +154,35 @@ impl Api {
     pub fn rotate(&self, algorithm: &str) -> Result<u64, Failure> {
         self.post("/api/v1/kms/keys/rotate", &json!({"algorithm": algorithm}))
             .map(|data| version(&data))
+    }
+
+    /// Takes a version one step through its life: `retire`, `archive`, `restore`, `cancel-destruction`.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn step(&self, step: &str, algorithm: &str, version: u64) -> Result<Key, Failure> {
+        let body = json!({"algorithm": algorithm, "key_version": version});
+        self.post(&format!("/api/v1/kms/keys/{step}"), &body)
+            .map(|data| key(&data))
+    }
+
+    /// Sets a date for a version's destruction; `None` for the usual one.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn destroy(&self, algorithm: &str, version: u64, days: Option<u32>) -> Result<Key, Failure> {
+        let days = days.map_or_else(String::new, |days| format!("&days={days}"));
+        self.delete(&format!("/api/v1/kms/keys/{version}?algorithm={algorithm}{days}"))
+            .map(|data| key(&data))
+    }
+
+    /// One version.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn key(&self, algorithm: &str, version: u64) -> Result<Key, Failure> {
+        self.get(&format!("/api/v1/kms/keys/{version}?algorithm={algorithm}"))
+            .map(|data| key(&data))
     }
 
     /// All keys of an algorithm.
@@ -182,6 +237,27 @@ impl Api {
     }
 }
 
+/// Checks that a call was refused with a status and a code, in a whole envelope, and returns the answer.
+///
+/// # Panics
+/// When it was not.
+#[track_caller]
+pub fn refused<T: fmt::Debug>(outcome: Result<T, Failure>, status: u16, code: &str) -> Answer {
+    match outcome {
+        Err(Failure::Refused(answer)) => {
+            assert_eq!(
+                (answer.status, answer.error_code()),
+                (status, code),
+                "{}",
+                answer.text
+            );
+            assert!(answer.is_error_envelope(), "{}", answer.text);
+            *answer
+        }
+        other => panic!("not refused with {status} {code}: {other:?}"),
+    }
+}
+
 /// Standard base64, as the API takes it.
 pub fn encoded(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
@@ -226,6 +302,6 @@ fn key(data: &Value) -> Key {
     Key {
         version: version(data),
         status: data["status"].as_str().unwrap_or_default().to_owned(),
-        public_key: decoded(&data["public_key"]),
+        public_key: data["public_key"].as_str().map_or_else(Vec::new, |_| decoded(&data["public_key"])),
     }
 }

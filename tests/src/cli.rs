@@ -66,6 +66,34 @@ impl Installation {
             .expect("chancel can be started")
     }
 
+    /// The same over keyd's socket, for break-glass and the audit key.
+    pub fn keyd_cli_output(&self, arguments: &[&str]) -> Output {
+        Command::new(self.binaries().join("chancel"))
+            .env_clear()
+            .arg("--keyd-socket")
+            .arg(self.layout().keyd_socket())
+            .arg("--json")
+            .args(arguments)
+            .output()
+            .expect("chancel can be started")
+    }
+
+    /// The same, of which the test expects success.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn keyd_cli(&self, arguments: &[&str]) -> Value {
+        let output = self.keyd_cli_output(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "chancel {}: {errors}",
+            arguments.join(" ")
+        );
+        serde_json::from_slice(&output.stdout).expect("an answer in JSON")
+    }
+
     /// Makes a tenant with a plan, such as `enterprise`.
     #[track_caller]
     pub fn tenant(&self, name: &str, plan: &str) -> Tenant {
@@ -79,15 +107,32 @@ impl Installation {
     /// Makes an API key with scopes, such as `*` or `sign verify:ML-DSA-65`.
     #[track_caller]
     pub fn api_key(&self, tenant: &Tenant, scopes: &str) -> ApiKey {
+        self.api_key_with(tenant, scopes, &[])
+    }
+
+    /// The same with further arguments.
+    #[track_caller]
+    pub fn api_key_with(&self, tenant: &Tenant, scopes: &str, further: &[&str]) -> ApiKey {
         let id = tenant.id.to_string();
-        let made = self.cli(&[
+        let mut arguments = vec![
             "api-key", "create", "--tenant", &id, "--name", "test", "--scopes", scopes,
-        ]);
-        ApiKey {
-            id: parsed(&made["id"]),
-            tenant: tenant.id,
-            text: made["api_key"].as_str().expect("an API key's text").to_owned(),
-        }
+        ];
+        arguments.extend(further);
+        made(&self.cli(&arguments), tenant.id)
+    }
+
+    /// Makes an operator's API key.
+    #[track_caller]
+    pub fn operator_key(&self) -> ApiKey {
+        let answer = self.cli(&["operator-key", "create", "--name", "operator", "--scopes", "*"]);
+        made(&answer, TenantId::OPERATORS)
+    }
+
+    /// Calls that count in this month.
+    #[track_caller]
+    pub fn calls(&self, tenant: &Tenant) -> u64 {
+        let usage = self.cli(&["tenant", "usage", &tenant.id.to_string()]);
+        usage["calls"].as_u64().unwrap_or_else(|| panic!("no count: {usage}"))
     }
 
     /// A new tenant of the plan without limits, with an API key for everything.
@@ -96,6 +141,18 @@ impl Installation {
         let tenant = self.tenant(name, "enterprise");
         let api_key = self.api_key(&tenant, "*");
         (tenant, api_key)
+    }
+}
+
+#[track_caller]
+fn made(answer: &Value, tenant: TenantId) -> ApiKey {
+    ApiKey {
+        id: parsed(&answer["id"]),
+        tenant,
+        text: answer["api_key"]
+            .as_str()
+            .expect("an API key's text")
+            .to_owned(),
     }
 }
 

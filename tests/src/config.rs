@@ -3,6 +3,7 @@
 use crate::accounts::{Account, Accounts};
 use crate::installation::Daemon;
 use crate::layout::{Layout, write};
+use chancel_ledger::LedgerName;
 use std::path::Path;
 
 /// What tests may want otherwise.
@@ -16,6 +17,12 @@ pub struct Options {
     pub log: &'static str,
     /// Lines for the top of a daemon's file.
     pub extra: Vec<(Daemon, String)>,
+    /// Lines for the section on a daemon's ledger.
+    pub ledger: Vec<(LedgerName, String)>,
+    /// Sections for the end of a daemon's file.
+    pub sections: Vec<(Daemon, String)>,
+    /// What the file with the plans' terms says at first; `None` for no such file.
+    pub plans: Option<String>,
 }
 
 impl Default for Options {
@@ -25,6 +32,9 @@ impl Default for Options {
             cached_keys: 256,
             log: "info",
             extra: Vec::new(),
+            ledger: Vec::new(),
+            sections: Vec::new(),
+            plans: None,
         }
     }
 }
@@ -40,10 +50,17 @@ pub(crate) fn write_all(layout: &Layout, accounts: &Accounts, options: &Options)
         text += &format!("log = \"{}\"\n", options.log);
         text += &match daemon {
             Daemon::Keyd => keyd(layout, accounts, options),
-            Daemon::Policyd => policyd(layout, accounts),
+            Daemon::Policyd => policyd(layout, accounts, options),
             Daemon::Gateway => gateway(layout, accounts, options),
         };
+        for (_, section) in options.sections.iter().filter(|(of, _)| *of == daemon) {
+            text.push('\n');
+            text += section;
+        }
         write(&path(layout, daemon), text.as_bytes());
+    }
+    if let Some(plans) = &options.plans {
+        write(&layout.plans_file(), plans.as_bytes());
     }
 }
 
@@ -67,6 +84,16 @@ fn peer(section: &str, account: Account, token: &Path, socket: Option<&Path>) ->
     )
 }
 
+/// The section on a daemon's ledger.
+fn ledger(layout: &Layout, options: &Options, name: LedgerName) -> String {
+    let mut text = format!("\n[ledger]\ndirectory = {}\n", quoted(&layout.ledger(name)));
+    for (_, lines) in options.ledger.iter().filter(|(of, _)| *of == name) {
+        text += lines;
+        text.push('\n');
+    }
+    text
+}
+
 fn keyd(layout: &Layout, accounts: &Accounts, options: &Options) -> String {
     let own = layout.path("keyd");
     format!(
@@ -76,19 +103,23 @@ fn keyd(layout: &Layout, accounts: &Accounts, options: &Options) -> String {
         options.cached_keys,
         accounts.keyd.uid == accounts.gateway.uid,
         quoted(&own.join("kek")),
-    ) + &peer("gateway", accounts.gateway, &own.join("gateway-keyd.token"), None)
+    ) + &ledger(layout, options, LedgerName::Uses)
+        + &peer("gateway", accounts.gateway, &own.join("gateway-keyd.token"), None)
         + &peer("policyd", accounts.policyd, &own.join("policyd-keyd.token"), None)
 }
 
-fn policyd(layout: &Layout, accounts: &Accounts) -> String {
+fn policyd(layout: &Layout, accounts: &Accounts, options: &Options) -> String {
     let own = layout.path("policyd");
+    let plans = options.plans.as_ref().map_or_else(String::new, |_| {
+        format!("plans_file = {}\n", quoted(&layout.plans_file()))
+    });
     format!(
-        "socket = {}\nadmin_socket = {}\ndatabase = {}\napi_key_secret_file = {}\n",
+        "{plans}socket = {}\nadmin_socket = {}\ndatabase = {}\napi_key_secret_file = {}\n",
         quoted(&layout.policyd_socket()),
         quoted(&layout.admin_socket()),
-        quoted(&own.join("chancel.db")),
+        quoted(&layout.database()),
         quoted(&own.join("api-key.secret")),
-    ) + &peer(
+    ) + &ledger(layout, options, LedgerName::Decisions) + &peer(
         "gateway",
         accounts.gateway,
         &own.join("gateway-policyd.token"),

@@ -111,6 +111,18 @@ impl Client {
         Answer::read(request.call()?)
     }
 
+    /// Deletes.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn delete(&self, path: &str) -> Result<Answer, ureq::Error> {
+        let mut request = self.agent.delete(format!("{}{path}", self.base));
+        for (name, value) in self.all_headers() {
+            request = request.header(name, value);
+        }
+        Answer::read(request.call()?)
+    }
+
     fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let api_key = self.api_key.as_deref().map(|text| ("x-api-key", text));
         let others = self
@@ -139,6 +151,16 @@ impl Answer {
     /// The code in an error's envelope; empty where there is none.
     pub fn error_code(&self) -> &str {
         self.json["error"]["error_code"].as_str().unwrap_or_default()
+    }
+
+    /// The request's id, as the body states it.
+    pub fn request_id(&self) -> &str {
+        self.json["request_id"].as_str().unwrap_or_default()
+    }
+
+    /// A header's text; `None` where there is none.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Whether this is a whole error envelope, as docs/api.md describes it.

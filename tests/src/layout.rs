@@ -2,6 +2,7 @@
 //! belongs to the daemon that reads it, and the two ends of a connection have a copy each.
 
 use crate::accounts::{Account, Accounts};
+use chancel_ledger::LedgerName;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ impl Layout {
             layout.policyd_socket().display()
         );
         set_mode(&layout.root, 0o711);
-        for open in ["etc", "run", "bin", "tls"] {
+        for open in ["etc", "run", "bin", "tls", "plans"] {
             layout.directory(open, 0o755, None);
         }
         layout.directory("log", 0o700, None);
@@ -47,6 +48,8 @@ impl Layout {
             layout.directory(&format!("{name}/cwd"), 0o700, Some(account));
         }
         layout.directory("keyd/keys", 0o700, Some(accounts.keyd));
+        layout.directory("keyd/ledger", 0o700, Some(accounts.keyd));
+        layout.directory("policyd/ledger", 0o700, Some(accounts.policyd));
         layout.make_secrets(accounts);
         layout
     }
@@ -109,6 +112,24 @@ impl Layout {
     /// Where key files are.
     pub fn key_directory(&self) -> PathBuf {
         self.path("keyd/keys")
+    }
+
+    /// policyd's database.
+    pub fn database(&self) -> PathBuf {
+        self.path("policyd/chancel.db")
+    }
+
+    /// The file with the terms of the plans, where a test wants one.
+    pub fn plans_file(&self) -> PathBuf {
+        self.path("plans/plans.toml")
+    }
+
+    /// Where policyd's decisions or keyd's uses are recorded.
+    pub fn ledger(&self, name: LedgerName) -> PathBuf {
+        match name {
+            LedgerName::Decisions => self.path("policyd/ledger"),
+            LedgerName::Uses => self.path("keyd/ledger"),
+        }
     }
 }
 

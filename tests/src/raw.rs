@@ -222,6 +222,7 @@ impl Peer {
                 api_key,
                 request: chancel_domain::RequestId::from_bytes(request),
                 source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                idempotency_key: None,
             },
             ask,
         };

@@ -1,12 +1,16 @@
 //! Frozen bytes of messages: when one of these changes, old and new processes no longer understand each
 //! other, and `PROTOCOL_VERSION` must rise. Restarting the daemons one by one after an upgrade depends on it.
 
+use chancel_domain::plan::Rate;
+use chancel_domain::tenant::Name;
 use chancel_domain::{
-    Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, Plan, RequestId, TenantId,
+    Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, RequestId, TenantId,
 };
 use chancel_wire::hello::{Hello, Role, ServiceToken, welcome};
-use chancel_wire::keyd::{KeyFileDamage, KeyIdentity, KeydError, KeydReply, KeydRequest, UseInput};
-use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey};
+use chancel_wire::keyd::{
+    BreakGlassCommand, CheckpointClaims, KeyFileDamage, KeyIdentity, KeydError, KeydReply, KeydRequest, UseInput,
+};
+use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, PermitTarget};
 use chancel_wire::policyd::{
     Ask, Caller, DenyReason, KeyView, PolicydReply, PolicydRequest, Rule, Subject, Verdict,
 };
@@ -34,6 +38,7 @@ fn claims() -> PermitClaims {
         key_version: KeyVersion::FIRST,
         key: KeyHandle::from_bytes([0x44; 16]),
         payload: PayloadDigest::of(b"payload"),
+        target: None,
     }
 }
 
@@ -64,7 +69,7 @@ fn permits() {
         hex(bytes),
         format!(
             "01ac02f0a204{}{}03{}068202\
-             01{}239f59ed55e737c77147cf55ad0c1b030b6d7ee748a7426952f9b852d5a935e5",
+             01{}239f59ed55e737c77147cf55ad0c1b030b6d7ee748a7426952f9b852d5a935e500",
             "11".repeat(16),
             "22".repeat(16),
             "33".repeat(16),
@@ -73,7 +78,7 @@ fn permits() {
     );
     assert_eq!(
         hex(mac),
-        "4f3adfb10c2cfd3ff2e8bee6ae3132e0df7eea9df8d9c2162e3fb79d3b00e94d"
+        "749b8f3abba77093fbdae51ddb47b0205c14324c644eeee0b91bfc6700ab0eb8"
     );
 }
 
@@ -102,6 +107,38 @@ fn requests_to_keyd() {
 }
 
 #[test]
+fn permits_for_two_keys() {
+    let target = PermitTarget {
+        algorithm: Algorithm::MlKem768,
+        version: KeyVersion::FIRST,
+        key: KeyHandle::from_bytes([0x66; 16]),
+    };
+    let bytes = hex(&encode(&Some(target)));
+    assert_eq!(bytes, format!("010201{}", "66".repeat(16)));
+}
+
+#[test]
+fn break_glass_and_checkpoints() {
+    let command = BreakGlassCommand::Open {
+        for_ms: 300_000,
+        reason: Name::try_from("disk".to_owned()).unwrap(),
+    };
+    assert_eq!(
+        hex(&encode(&KeydRequest::BreakGlass(command))),
+        "0900e0a712046469736b"
+    );
+    let claims = CheckpointClaims {
+        ledger: [0x77; 16],
+        seq: 300,
+        head: [0x88; 32],
+    };
+    assert_eq!(
+        hex(&encode(&KeydRequest::SignCheckpoint(claims))),
+        format!("07{}ac02{}", "77".repeat(16), "88".repeat(32))
+    );
+}
+
+#[test]
 fn answers_of_keyd() {
     assert_eq!(hex(&encode(&KeydReply::Output(b"out"))), "00036f7574");
     assert_eq!(
@@ -122,6 +159,7 @@ fn requests_to_policyd_and_answers() {
         api_key: "qph_x",
         request: RequestId::from_bytes([0x33; 16]),
         source: "127.0.0.1".parse().unwrap(),
+        idempotency_key: Some("again"),
     };
     let ask = Ask::Use {
         operation: Operation::Verify,
@@ -132,8 +170,7 @@ fn requests_to_policyd_and_answers() {
     assert_eq!(
         hex(&encode(&PolicydRequest::Ask { caller, ask })),
         format!(
-            "00057170685f78{}007f0000010007820200\
-                 00",
+            "00057170685f78{}007f0000010105616761696e000782020000",
             "33".repeat(16)
         )
     );
@@ -141,7 +178,12 @@ fn requests_to_policyd_and_answers() {
         tenant: tenant(),
         api_key: ApiKeyId::from_bytes([0x22; 16]),
         api_key_version: 1,
-        plan: Plan::Pro,
+        rate: Some(Rate {
+            per_second: 500,
+            burst: 1000,
+        }),
+        expires_at_ms: None,
+        networks: "192.0.2.0/24".parse().unwrap(),
     };
     let verdict = Verdict::Denied {
         rule: Rule::Scope,
@@ -149,7 +191,7 @@ fn requests_to_policyd_and_answers() {
     };
     assert_eq!(
         hex(&encode(&PolicydReply::Judged { subject, verdict })),
-        format!("01{}{}0103000202", "11".repeat(16), "22".repeat(16))
+        format!("01{}{}0101f403e80700010c3139322e302e322e302f3234000303", "11".repeat(16), "22".repeat(16))
     );
     assert_eq!(hex(&encode(&PolicydReply::Unauthenticated)), "00");
     let view = KeyView {
@@ -159,6 +201,8 @@ fn requests_to_policyd_and_answers() {
         handle: KeyHandle::from_bytes([0x44; 16]),
         public_key: vec![1, 2],
         created_at_ms: 1,
+        last_used_at_ms: Some(2),
+        destroy_at_ms: None,
     };
-    assert_eq!(hex(&encode(&view)), format!("020101{}02010202", "44".repeat(16)));
+    assert_eq!(hex(&encode(&view)), format!("020101{}02010202010400", "44".repeat(16)));
 }

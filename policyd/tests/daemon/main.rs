@@ -1,7 +1,14 @@
 //! The daemon as a process of its own, sandboxed as it ships, with no keyd to be found: what operators and the
 //! gateway hear, what survives a kill, and what the kernel confirms.
 
+mod keyd;
+mod ledger;
+mod peers;
+mod plans;
+mod rules;
+mod storage;
 mod support;
+mod usage;
 
 use chancel_domain::{Algorithm, Operation, Plan, TenantStatus};
 use chancel_wire::admin::{AdminError, AdminReply, AdminRequest};
@@ -11,37 +18,8 @@ use chancel_wire::policyd::{
     Ask, AskFailure, DenyReason, Outcome, PolicydFailure, PolicydReply, Rule, Verdict,
 };
 use nix::sys::signal::Signal;
+use peers::{denied, failure, is_done};
 use support::{Installation, Policyd, name, run};
-
-fn denied(reply: &PolicydReply) -> Option<(Rule, DenyReason)> {
-    match reply {
-        PolicydReply::Judged {
-            verdict: Verdict::Denied { rule, reason },
-            ..
-        } => Some((*rule, *reason)),
-        _ => None,
-    }
-}
-
-fn is_done(reply: &PolicydReply) -> bool {
-    matches!(
-        reply,
-        PolicydReply::Judged {
-            verdict: Verdict::Done(_),
-            ..
-        }
-    )
-}
-
-fn failure(reply: &PolicydReply) -> Option<AskFailure> {
-    match reply {
-        PolicydReply::Judged {
-            verdict: Verdict::Failed(failure),
-            ..
-        } => Some(*failure),
-        _ => None,
-    }
-}
 
 const SIGN: Ask = Ask::Use {
     operation: Operation::Sign,
@@ -308,7 +286,7 @@ fn the_kernel_confirms_the_sandbox() {
         "Seccomp:\t2",
         "NoNewPrivs:\t1",
         "CapEff:\t0000000000000000",
-        "Threads:\t2",
+        "Threads:\t3",
     ] {
         assert!(status.contains(line), "{line} is not in\n{status}");
     }

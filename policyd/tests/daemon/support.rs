@@ -1,18 +1,15 @@
 //! An installation of policyd in a temporary directory, under an account of its own where the tests may choose
 //! one (as root), and the two kinds of peer that talk to it.
 
+use crate::peers::{Gateway, Operator};
 use chancel_domain::tenant::Name;
-use chancel_domain::{ApiKeyId, Plan, RequestId, Scopes, TenantId, TenantStatus};
+use chancel_ledger::{Record, Records, verify};
 use chancel_link::{Client, Endpoint};
-use chancel_wire::admin::{AdminError, AdminReply, AdminRequest, TenantRecord};
 use chancel_wire::hello::{Role, ServiceToken};
-use chancel_wire::policyd::{Ask, Caller, PolicydReply, PolicydRequest};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, geteuid};
 use rusqlite::Connection;
-use serde::Serialize;
 use std::fs::{self, File, Permissions};
-use std::net::IpAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -22,8 +19,9 @@ use tempfile::TempDir;
 
 /// policyd's account when the tests run as root: it refuses to be root itself.
 const ACCOUNT: u32 = 61002;
-const TOKEN: [u8; 32] = [0x21; 32];
-const PATIENCE: Duration = Duration::from_secs(10);
+const GATEWAY_TOKEN: [u8; 32] = [0x21; 32];
+pub const KEYD_TOKEN: [u8; 32] = [3; 32];
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -37,6 +35,15 @@ pub fn name(text: &str) -> Name {
     Name::try_from(text.to_owned()).unwrap()
 }
 
+/// Waits until something is so, within reason.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !so().await {
+        assert!(Instant::now() < end, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub struct Installation {
     directory: TempDir,
     account: Uid,
@@ -44,6 +51,11 @@ pub struct Installation {
 
 impl Installation {
     pub fn new() -> Self {
+        Self::with("10ms")
+    }
+
+    /// With a ledger that is synced in this way.
+    pub fn with(sync: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let account = if geteuid().is_root() {
             Uid::from_raw(ACCOUNT)
@@ -51,23 +63,23 @@ impl Installation {
             geteuid()
         };
         let installation = Self { directory, account };
-        installation.lay_out();
+        installation.lay_out(sync);
         installation
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub fn path(&self, relative: &str) -> PathBuf {
         self.directory.path().join(relative)
     }
 
-    fn lay_out(&self) {
+    fn lay_out(&self, sync: &str) {
         fs::set_permissions(self.directory.path(), Permissions::from_mode(0o755)).unwrap();
-        for directory in ["run", "data", "etc"] {
+        for directory in ["run", "data", "ledger", "etc"] {
             fs::create_dir(self.path(directory)).unwrap();
             self.give(&self.path(directory));
         }
         for (file, contents) in [
-            ("gateway.token", TOKEN),
-            ("keyd.token", [3; 32]),
+            ("gateway.token", GATEWAY_TOKEN),
+            ("keyd.token", KEYD_TOKEN),
             ("secret", [4; 32]),
         ] {
             let path = self.path("etc").join(file);
@@ -75,6 +87,7 @@ impl Installation {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             self.give(&path);
         }
+        self.write_plans("");
         let root = self.directory.path().display();
         let config = format!(
             r#"
@@ -82,19 +95,24 @@ socket = "{root}/run/policyd.sock"
 admin_socket = "{root}/run/admin.sock"
 database = "{root}/data/chancel.db"
 api_key_secret_file = "{root}/etc/secret"
+plans_file = "{root}/etc/plans.toml"
 log = "debug"
 
+[ledger]
+directory = "{root}/ledger"
+sync = "{sync}"
+reserve_bytes = 65536
+
 [gateway]
-account = {gateway}
+account = {peer}
 token_file = "{root}/etc/gateway.token"
 
 [keyd]
 socket = "{root}/run/keyd.sock"
-account = {account}
+account = {peer}
 token_file = "{root}/etc/keyd.token"
 "#,
-            gateway = geteuid(),
-            account = self.account,
+            peer = geteuid(),
         );
         fs::write(self.path("policyd.toml"), config).unwrap();
         // The account may not reach the directory that Cargo builds in.
@@ -105,7 +123,18 @@ token_file = "{root}/etc/keyd.token"
         .unwrap();
     }
 
-    fn give(&self, path: &Path) {
+    /// The account that policyd runs under.
+    pub fn account(&self) -> u32 {
+        self.account.as_raw()
+    }
+
+    /// Replaces the file with the plans' terms.
+    pub fn write_plans(&self, text: &str) {
+        fs::write(self.path("etc/plans.toml"), text).unwrap();
+        self.give(&self.path("etc/plans.toml"));
+    }
+
+    pub fn give(&self, path: &Path) {
         chown(path, Some(self.account.as_raw()), Some(self.account.as_raw())).unwrap();
     }
 
@@ -124,10 +153,10 @@ token_file = "{root}/etc/keyd.token"
     }
 
     pub fn start(&self) -> Policyd<'_> {
-        let earlier = self.log().matches("run: ready").count();
+        let earlier = self.said("run: ready");
         let mut process = self.spawn();
         let until = Instant::now() + PATIENCE;
-        while self.log().matches("run: ready").count() == earlier {
+        while self.said("run: ready") == earlier {
             assert!(
                 process.try_wait().unwrap().is_none(),
                 "policyd ended:\n{}",
@@ -152,6 +181,11 @@ token_file = "{root}/etc/keyd.token"
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
+    /// How often the log says something.
+    pub fn said(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
     pub fn database(&self) -> Connection {
         Connection::open(self.path("data/chancel.db")).unwrap()
     }
@@ -170,10 +204,30 @@ token_file = "{root}/etc/keyd.token"
     }
 
     pub fn everything_on_disk(&self) -> Vec<u8> {
-        let files = fs::read_dir(self.path("data")).unwrap();
-        files
+        ["data", "ledger"]
+            .iter()
+            .flat_map(|directory| fs::read_dir(self.path(directory)).unwrap())
             .flat_map(|file| fs::read(file.unwrap().path()).unwrap())
             .collect()
+    }
+
+    /// The records of the decision ledger that meet a condition, each as `wanted` makes it.
+    pub fn records<T>(&self, mut wanted: impl FnMut(&Record<'_>) -> Option<T>) -> Vec<T> {
+        let mut records = Records::of(&self.path("ledger")).unwrap();
+        let mut found = Vec::new();
+        while let Some(line) = records.next_line().unwrap() {
+            if line.is_whole {
+                found.extend(wanted(&Record::parse(line.bytes).unwrap()));
+            }
+        }
+        found
+    }
+
+    /// Holds that nothing is wrong with the decision ledger's chain.
+    pub fn check_ledger(&self) {
+        let report = verify::verify(&self.path("ledger"), None, None).unwrap();
+        assert!(report.is_sound(), "{:?}", report.findings);
+        assert!(report.decisions.records > 0);
     }
 }
 
@@ -192,24 +246,30 @@ impl Policyd<'_> {
     }
 
     pub fn operator(&self) -> Operator {
-        Operator(self.client("run/admin.sock", Role::Operator, ServiceToken::none()))
+        Operator::new(self.client("run/admin.sock", Role::Operator, ServiceToken::none()))
     }
 
     pub fn gateway(&self) -> Gateway {
-        Gateway(self.client("run/policyd.sock", Role::Gateway, ServiceToken::from_bytes(TOKEN)))
+        let token = ServiceToken::from_bytes(GATEWAY_TOKEN);
+        Gateway::new(self.client("run/policyd.sock", Role::Gateway, token))
     }
 
     pub fn kernel_status(&self) -> String {
         fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap()
     }
 
+    /// Ends it at once, as `kill -9` does.
     pub fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    pub fn stop(mut self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    pub fn stop(mut self, signal: Signal) {
+        self.signal(signal);
         let status = self.process.wait().unwrap();
         assert!(status.success(), "{status}:\n{}", self.installation.log());
     }
@@ -220,93 +280,5 @@ impl Drop for Policyd<'_> {
         // It has ended already where a test ended it.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-async fn call<T: Serialize>(client: &Client, request: &T) -> chancel_link::Answer {
-    client.call(request, PATIENCE).await.expect("policyd answers")
-}
-
-pub struct Gateway(Client);
-
-impl Gateway {
-    pub async fn ask(&self, api_key: &str, ask: Ask) -> PolicydReply {
-        let caller = Caller {
-            api_key,
-            request: RequestId::from_bytes([5; 16]),
-            source: IpAddr::from([192, 0, 2, 1]),
-        };
-        call(&self.0, &PolicydRequest::Ask { caller, ask })
-            .await
-            .decode()
-            .unwrap()
-    }
-
-    pub async fn health(&self) -> PolicydReply {
-        call(&self.0, &PolicydRequest::Health).await.decode().unwrap()
-    }
-}
-
-pub struct Operator(Client);
-
-impl Operator {
-    pub async fn ask(&self, request: AdminRequest) -> AdminReply {
-        call(&self.0, &request).await.decode().unwrap()
-    }
-
-    pub async fn refusal(&self, request: AdminRequest) -> AdminError {
-        match self.ask(request).await {
-            AdminReply::Failed(error) => error,
-            reply => panic!("done: {reply:?}"),
-        }
-    }
-
-    pub async fn tenant(&self, called: &str, plan: Plan) -> TenantRecord {
-        match self
-            .ask(AdminRequest::CreateTenant {
-                name: name(called),
-                plan,
-            })
-            .await
-        {
-            AdminReply::Tenant(tenant) => tenant,
-            reply => panic!("no tenant: {reply:?}"),
-        }
-    }
-
-    pub async fn set_status(&self, tenant: TenantId, status: TenantStatus) {
-        match self.ask(AdminRequest::SetTenantStatus { tenant, status }).await {
-            AdminReply::Tenant(changed) => assert_eq!(changed.status, status),
-            reply => panic!("not set: {reply:?}"),
-        }
-    }
-
-    pub fn wanted(&self, tenant: TenantId, scopes: &str) -> AdminRequest {
-        AdminRequest::CreateApiKey {
-            tenant,
-            name: name("key"),
-            scopes: scopes.parse().unwrap(),
-            expires_at_ms: None,
-        }
-    }
-
-    pub async fn api_key(&self, tenant: TenantId, scopes: &str) -> (ApiKeyId, String) {
-        match self.ask(self.wanted(tenant, scopes)).await {
-            AdminReply::ApiKey(record, text) => (record.id, text.0),
-            reply => panic!("no API key: {reply:?}"),
-        }
-    }
-
-    pub async fn api_key_until(&self, tenant: TenantId, expires_at_ms: Option<i64>) -> String {
-        let request = AdminRequest::CreateApiKey {
-            tenant,
-            name: name("key"),
-            scopes: Scopes::all(),
-            expires_at_ms,
-        };
-        match self.ask(request).await {
-            AdminReply::ApiKey(_, text) => text.0,
-            reply => panic!("no API key: {reply:?}"),
-        }
     }
 }

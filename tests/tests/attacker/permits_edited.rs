@@ -5,7 +5,7 @@ use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, Requ
 use chancel_tests::Daemon;
 use chancel_wire::encode;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
-use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, SignedPermit};
+use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, PermitTarget, SignedPermit};
 use std::fs;
 use std::thread;
 
@@ -43,6 +43,16 @@ fn a_permit_edited_in_any_field_is_refused() {
         (
             "payload",
             Box::new(|claims| claims.payload = PayloadDigest::of(&other_input)),
+        ),
+        (
+            "target",
+            Box::new(|claims| {
+                claims.target = Some(PermitTarget {
+                    algorithm: b.kem.algorithm,
+                    version: b.kem.version,
+                    key: b.kem.handle,
+                });
+            }),
         ),
     ];
     let claims = permit.unverified_claims().expect("claims");
@@ -104,7 +114,7 @@ fn a_permit_under_a_made_up_key_is_refused() {
     let (permit, input) = scene.permit_to_sign(b"made up");
     let genuine = permit.unverified_claims().expect("claims");
     for key in [[0; 32], [0xff; 32], *b"a key that the attacker made up."] {
-        for epoch in [0, genuine.epoch, genuine.epoch + 1, u32::MAX] {
+        for epoch in [0, genuine.epoch, genuine.epoch + 1, u64::MAX] {
             let claims = PermitClaims {
                 epoch,
                 serial: genuine.serial + 1,
@@ -185,7 +195,7 @@ fn flood(mut peer: chancel_tests::actor::Held<chancel_tests::raw::Peer>, number:
     };
     for serial in 0..count {
         let claims = PermitClaims {
-            epoch: 1 + (serial % 3) as u32,
+            epoch: 1 + serial % 3,
             serial: serial as u64 + 1,
             expires_at_ms: 1_000 * serial as u64,
             tenant: TenantId::from_bytes([number as u8; 16]),
@@ -197,6 +207,7 @@ fn flood(mut peer: chancel_tests::actor::Held<chancel_tests::raw::Peer>, number:
             key_version: KeyVersion::FIRST,
             key: KeyHandle::from_bytes([4; 16]),
             payload: PayloadDigest::of(&input),
+            target: None,
         };
         let permit = PermitKey::from_bytes([number as u8; 32]).sign(&claims);
         peer.send(&KeydRequest::Use {
