@@ -1,11 +1,16 @@
-//! The commands: each asks policyd and prints what it answered.
+//! The commands: each asks a daemon or reads a ledger, and prints what it found.
 
 mod api_key;
+mod audit;
+mod break_glass;
+mod key_budget;
+mod plans;
+mod policy;
 mod status;
 mod tenant;
 
 use crate::arguments::{Arguments, Command};
-use crate::client::Policyd;
+use crate::client::{Keyd, Policyd};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -19,12 +24,20 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         .build()
         .map_err(Failure::NotStarted)?;
     let output = Output::new(arguments.json);
+    let sockets = arguments.sockets;
     runtime.block_on(async {
-        let policyd = Policyd::connect(&arguments.admin_socket)?;
+        let policyd = || Policyd::connect(&sockets.admin_socket);
+        let keyd = || Keyd::connect(&sockets.keyd_socket);
         match arguments.command {
-            Command::Tenant(command) => tenant::run(&policyd, output, command).await,
-            Command::ApiKey(command) => api_key::run(&policyd, output, command).await,
-            Command::Status => status::run(&policyd, output).await,
+            Command::Tenant(command) => tenant::run(&policyd()?, output, command).await,
+            Command::ApiKey(command) => api_key::of_tenant(&policyd()?, output, command).await,
+            Command::OperatorKey(command) => api_key::of_operators(&policyd()?, output, command).await,
+            Command::KeyBudget(command) => key_budget::run(&policyd()?, output, command).await,
+            Command::Plans(command) => plans::run(&policyd()?, output, command).await,
+            Command::Policy(command) => policy::run(&policyd()?, output, command).await,
+            Command::BreakGlass(command) => break_glass::run(&keyd()?, output, command).await,
+            Command::Audit(command) => audit::run(keyd, output, command).await,
+            Command::Status => status::run(&policyd()?, output).await,
         }
     })
 }

@@ -1,30 +1,114 @@
-//! Why a command was not done: a code for scripts and a sentence for people.
+//! Why a command was not done: a code for scripts and a sentence for people, which says what to do next.
 
+use chancel_ledger::NotAnAuditKey;
 use chancel_link::CallError;
 use chancel_wire::admin::AdminError;
+use chancel_wire::keyd::KeydError;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+/// Whom a command speaks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// chancel-policyd, on its admin socket.
+    Policyd,
+    /// chancel-keyd.
+    Keyd,
+}
+
+impl fmt::Display for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Policyd => "policyd",
+            Self::Keyd => "keyd",
+        })
+    }
+}
+
+impl Daemon {
+    /// Whom it lets in.
+    const fn admits(self) -> &'static str {
+        match self {
+            Self::Policyd => "are you root or in its admin group",
+            Self::Keyd => "are you root: it lets in nobody else",
+        }
+    }
+}
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// There is no such socket.
-    #[error("{}: {source} (is policyd running?)", path.display())]
+    #[error("{}: {source} (is {daemon} running?)", path.display())]
     NoSocket {
+        /// Whose.
+        daemon: Daemon,
         /// Where it should be.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// policyd did not answer.
-    #[error("policyd did not answer: {0} (is it running, and are you root or in its admin group?)")]
-    NoAnswer(#[from] CallError),
-    /// policyd answered something else: another version, presumably.
-    #[error("policyd's answer makes no sense; is it of the same version as this program?")]
-    Unintelligible,
+    /// The daemon did not answer.
+    #[error("{daemon} did not answer: {source} (is it running, and {}?)", daemon.admits())]
+    NoAnswer {
+        /// Which.
+        daemon: Daemon,
+        /// Why.
+        source: CallError,
+    },
+    /// The daemon answered something else: another version, presumably.
+    #[error("{0}'s answer makes no sense; is it of the same version as this program?")]
+    Unintelligible(Daemon),
     /// policyd said no.
-    #[error(transparent)]
-    Refused(#[from] AdminError),
+    #[error("{error}{}", advice(*error))]
+    Refused {
+        /// Why.
+        error: AdminError,
+    },
+    /// keyd said no.
+    #[error("keyd: {error}{}", keyd_advice(*error))]
+    KeydRefused {
+        /// Why.
+        error: KeydError,
+    },
+    /// Too long for this installation.
+    #[error("break-glass can be opened for at most {longest_s} s here; nothing was opened; try again with --for {longest_s}s")]
+    BreakGlassTime {
+        /// The longest time, seconds.
+        longest_s: u64,
+    },
+    /// The name that was typed is not the tenant's.
+    #[error("that is not the tenant's name; nothing was deleted")]
+    NotConfirmed,
+    /// Not a rule.
+    #[error("--from and --until are the same minute; leave both out to deny at every hour")]
+    EmptyWindow,
+    /// More networks than a set may have.
+    #[error("too many networks: 32 at most")]
+    TooManyNetworks,
+    /// A file or directory could not be read.
+    #[error("{}: {source}", path.display())]
+    NotRead {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file with a public key could not be used.
+    #[error("{}: {source}; `chancel audit public-key` writes the right one", path.display())]
+    NotAnAuditKey {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: NotAnAuditKey,
+    },
+    /// Verification found something; all of it was printed.
+    #[error("the ledgers are NOT sound: {0} findings; keep the files as they are, and see docs/operations/audit.md")]
+    NotSound(u64),
+    /// A directory without a ledger: nothing was checked, which is not the same as sound.
+    #[error("{}: no ledger in it", .0.display())]
+    NoLedger(PathBuf),
     /// The system has no room for the program's runtime.
     #[error("cannot start: {0}")]
     NotStarted(#[source] io::Error),
@@ -33,14 +117,37 @@ pub enum Failure {
     NotWritten(#[source] io::Error),
 }
 
+/// What to do about it, where that is not plain.
+const fn advice(error: AdminError) -> &'static str {
+    match error {
+        AdminError::LedgerUnwritable => {
+            ", so nothing was changed; make room on its disk (docs/operations/audit.md), it recovers by itself"
+        }
+        AdminError::TooManyDenyRules => "; remove one with `chancel policy rules remove`",
+        AdminError::PlanLimit => "; see `chancel tenant usage`, revoke one or change the plan",
+        AdminError::Storage => "; policyd's log says how",
+        _ => "",
+    }
+}
+
+const fn keyd_advice(error: KeydError) -> &'static str {
+    match error {
+        KeydError::LedgerUnwritable => {
+            ", so nothing was done; make room on its disk (docs/operations/audit.md), it recovers by itself"
+        }
+        KeydError::NotForThisPeer => "; only root's account may",
+        _ => "",
+    }
+}
+
 impl Failure {
     /// The failure's code; part of the interface.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoSocket { .. } => "no-socket",
-            Self::NoAnswer(_) => "no-answer",
-            Self::Unintelligible => "unintelligible",
-            Self::Refused(error) => match error {
+            Self::NoAnswer { .. } => "no-answer",
+            Self::Unintelligible(_) => "unintelligible",
+            Self::Refused { error } => match error {
                 AdminError::Malformed => "malformed",
                 AdminError::TenantNotFound => "tenant-not-found",
                 AdminError::ApiKeyNotFound => "api-key-not-found",
@@ -48,7 +155,24 @@ impl Failure {
                 AdminError::ApiKeyRevoked => "api-key-revoked",
                 AdminError::PlanLimit => "plan-limit",
                 AdminError::Storage => "storage",
+                AdminError::LedgerUnwritable => "ledger-unwritable",
+                AdminError::DenyRuleNotFound => "deny-rule-not-found",
+                AdminError::TooManyDenyRules => "too-many-deny-rules",
+                AdminError::TenantDeleted => "tenant-deleted",
+                AdminError::NotForOperators => "not-for-operators",
             },
+            Self::KeydRefused {
+                error: KeydError::LedgerUnwritable,
+            } => "ledger-unwritable",
+            Self::KeydRefused { .. } => "keyd-refused",
+            Self::BreakGlassTime { .. } => "break-glass-time",
+            Self::NotConfirmed => "not-confirmed",
+            Self::EmptyWindow => "empty-window",
+            Self::TooManyNetworks => "too-many-networks",
+            Self::NotRead { .. } => "not-read",
+            Self::NotAnAuditKey { .. } => "not-an-audit-key",
+            Self::NotSound(_) => "not-sound",
+            Self::NoLedger(_) => "no-ledger",
             Self::NotStarted(_) => "not-started",
             Self::NotWritten(_) => "not-written",
         }

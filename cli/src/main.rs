@@ -1,12 +1,12 @@
-//! `chancel`, the operator's command line. It speaks to policyd's admin socket and holds nothing: no database, no
-//! key, no secret beyond the one API key it prints.
+//! `chancel`, the operator's command line. It speaks to policyd's admin socket and, for break-glass, to keyd's, reads the
+//! ledgers' files, and holds nothing: no database, no key, no secret beyond the one API key it prints.
 
 mod arguments;
 mod client;
 mod command;
-mod expiry;
 mod failure;
 mod output;
+mod when;
 
 use arguments::Arguments;
 use clap::Parser;

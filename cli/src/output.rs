@@ -22,7 +22,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Failure::NotWritten`].
-    pub fn print<T: Serialize>(self, answer: &T, table: impl FnOnce() -> Table) -> Result<(), Failure> {
+    pub fn print<T: Serialize, D: fmt::Display>(self, answer: &T, table: impl FnOnce() -> D) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let written = if self.json {
             serde_json::to_writer(&mut out, answer)
@@ -32,6 +32,13 @@ impl Output {
             write!(out, "{}", table())
         };
         written.and_then(|()| out.flush()).map_err(Failure::NotWritten)
+    }
+}
+
+impl Output {
+    /// Whether programs read it.
+    pub const fn is_json(self) -> bool {
+        self.json
     }
 }
 
@@ -97,6 +104,16 @@ pub fn time(unix_ms: i64) -> String {
         // Beyond the year 9999, where no calendar form exists.
         Err(_) => format!("{unix_ms} ms"),
     }
+}
+
+/// A limit as it is printed.
+pub fn limit<T: fmt::Display>(number: Option<T>) -> String {
+    number.map_or_else(|| "no limit".to_owned(), |number| number.to_string())
+}
+
+/// A length of time as it is printed: whole seconds, the last one counted in full.
+pub fn seconds(milliseconds: u64) -> u64 {
+    milliseconds.div_ceil(1000)
 }
 
 #[cfg(test)]

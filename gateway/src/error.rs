@@ -2,10 +2,12 @@
 //!
 //! Nothing here quotes what the caller sent. Field names are ours; lengths and positions are numbers.
 
-use crate::api::Field;
+use crate::api::{Field, Methods};
 use crate::pipeline::rate_limit::Allowance;
+use chancel_domain::deny_rule::MOST_DENY_RULES;
 use chancel_domain::{Family, KeyVersion, Operation};
 use chancel_wire::limits::{MAX_AAD, MAX_PAYLOAD};
+use chancel_wire::policyd::Quota;
 
 /// An error code of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,20 +28,34 @@ pub enum Code {
     UnknownRoute,
     /// A route that has no such method.
     MethodNotAllowed,
+    /// The name is taken.
+    NameTaken,
     /// An active key exists already.
     ActiveKeyExists,
     /// The key's state does not permit the change.
     IllegalTransition,
+    /// The `Idempotency-Key` came with another request before.
+    IdempotencyMismatch,
+    /// A request with the same `Idempotency-Key` is under way.
+    IdempotencyInProgress,
+    /// The time in which an archived key can be restored is over.
+    NotRestorable,
     /// Too many requests.
     RateLimited,
     /// A rule denied the request.
     PolicyDenied,
     /// The plan does not include this.
     NotInPlan,
+    /// A limit of number is reached.
+    QuotaSpent,
+    /// The key's uses of this day are used up.
+    KeyBudgetSpent,
     /// An algorithm that does not exist, or not here.
     InvalidAlgorithm,
     /// A key that exists and cannot be used.
     KeyUnavailable,
+    /// The key was destroyed.
+    KeyDestroyed,
     /// Input of a KEM operation that is not base64.
     InvalidKemInput,
     /// A mode of encryption that is not offered.
@@ -62,12 +78,14 @@ pub enum Code {
     SelfCheckFailed,
     /// Something that should not happen.
     Internal,
+    /// What cannot be recorded is not done.
+    LedgerUnwritable,
     /// Not now.
     Unavailable,
 }
 
 /// The table: each code with its name and its HTTP status.
-pub const CODES: [(Code, &str, u16); 27] = [
+pub const CODES: [(Code, &str, u16); 35] = [
     (Code::Unauthenticated, "ERR_AUTH_001", 401),
     (Code::ApiKeyInUrl, "ERR_AUTH_002", 400),
     (Code::InvalidRequest, "ERR_INVALID_001", 400),
@@ -76,13 +94,20 @@ pub const CODES: [(Code, &str, u16); 27] = [
     (Code::NotFound, "ERR_NOT_FOUND_001", 404),
     (Code::UnknownRoute, "ERR_NOT_FOUND_002", 404),
     (Code::MethodNotAllowed, "ERR_METHOD_001", 405),
+    (Code::NameTaken, "ERR_CONFLICT_001", 409),
     (Code::ActiveKeyExists, "ERR_CONFLICT_002", 409),
     (Code::IllegalTransition, "ERR_CONFLICT_003", 409),
+    (Code::IdempotencyMismatch, "ERR_CONFLICT_004", 409),
+    (Code::IdempotencyInProgress, "ERR_CONFLICT_005", 409),
+    (Code::NotRestorable, "ERR_CONFLICT_006", 409),
     (Code::RateLimited, "ERR_RATE_001", 429),
     (Code::PolicyDenied, "ERR_POLICY_001", 403),
     (Code::NotInPlan, "ERR_FORBIDDEN_001", 403),
+    (Code::QuotaSpent, "ERR_QUOTA_001", 403),
+    (Code::KeyBudgetSpent, "ERR_QUOTA_002", 403),
     (Code::InvalidAlgorithm, "ERR_KMS_001", 400),
     (Code::KeyUnavailable, "ERR_KMS_003", 500),
+    (Code::KeyDestroyed, "ERR_KMS_004", 404),
     (Code::InvalidKemInput, "ERR_KEM_001", 400),
     (Code::ModeNotOffered, "ERR_KEM_002", 400),
     (Code::InvalidCiphertext, "ERR_KEM_003", 400),
@@ -94,6 +119,7 @@ pub const CODES: [(Code, &str, u16); 27] = [
     (Code::SignatureKeyNotFound, "ERR_SIG_003", 404),
     (Code::SelfCheckFailed, "ERR_CRYPTO_001", 500),
     (Code::Internal, "ERR_INTERNAL_001", 500),
+    (Code::LedgerUnwritable, "ERR_AUDIT_001", 503),
     (Code::Unavailable, "ERR_SERVICE_001", 503),
 ];
 
@@ -126,10 +152,16 @@ pub enum ApiError {
     UnknownRoute,
     /// The route has other methods, named in `Allow`.
     #[error("Method not allowed; this route takes {0}")]
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(Methods),
     /// A request line or headers that are no HTTP/1.1.
     #[error("The request line or headers are malformed")]
     MalformedHead,
+    /// What a trusted proxy says of where a request comes from is no address.
+    #[error("The proxy's header does not say where the request comes from")]
+    SourceUnknown,
+    /// An `Idempotency-Key` that is none.
+    #[error("The Idempotency-Key header must be 1 to 255 visible ASCII characters, once")]
+    IdempotencyKey,
     /// A request line, headers or a declared length beyond what is taken.
     #[error("The request line, the headers or the declared length are too large")]
     HeadTooLarge,
@@ -164,6 +196,9 @@ pub enum ApiError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A field whose text names no operation.
+    #[error("Field '{0}' names an unknown operation")]
+    UnknownOperation(Field),
     /// A field that is not padded standard base64.
     #[error("Field '{0}' is not valid base64 (standard alphabet, with padding)")]
     NotBase64(Field),
@@ -197,6 +232,14 @@ pub enum ApiError {
     /// A feature of other plans.
     #[error("Operation not allowed for your plan")]
     NotInPlan,
+    /// A limit of the plan is reached.
+    #[error("{}", quota_spent(*.0))]
+    QuotaSpent(Quota),
+    /// The limit that the tenant has set on the key's uses is reached.
+    #[error(
+        "The key's budget of uses for this day is spent. It renews at 00:00 UTC; POST /api/v1/kms/keys/budget changes it"
+    )]
+    KeyBudgetSpent,
     /// More requests than the plan allows.
     #[error("Rate limit exceeded")]
     RateLimited(Allowance),
@@ -208,6 +251,30 @@ pub enum ApiError {
         /// Which version; `None` for the active one.
         version: Option<KeyVersion>,
     },
+    /// A tenant, an API key or a rule that is not there, or not for this caller to know of.
+    #[error("No such {0}")]
+    NotFound(&'static str),
+    /// The private key is gone for good.
+    #[error("The key was destroyed")]
+    KeyDestroyed,
+    /// The time in which an archived key can be restored is over.
+    #[error("The time in which this key could be restored is over")]
+    NotRestorable,
+    /// A tenant of that name exists.
+    #[error("A tenant of that name exists")]
+    NameTaken,
+    /// A revoked API key stays revoked.
+    #[error("The API key is revoked; make a new one")]
+    ApiKeyRevoked,
+    /// As many deny rules as there may be.
+    #[error("There are {MOST_DENY_RULES} deny rules, which is as many as there may be; remove one first")]
+    TooManyDenyRules,
+    /// The `Idempotency-Key` came with another request before.
+    #[error("This Idempotency-Key was used for another request; take a new one")]
+    IdempotencyMismatch,
+    /// A request with the same `Idempotency-Key` is under way.
+    #[error("A request with this Idempotency-Key is under way; ask again for its answer")]
+    IdempotencyInProgress,
     /// There is a key already.
     #[error("An active key for this algorithm exists; use rotate to replace it")]
     ActiveKeyExists,
@@ -223,9 +290,30 @@ pub enum ApiError {
     /// A daemon gave an answer that makes no sense here.
     #[error("Internal error")]
     Internal,
+    /// What cannot be recorded is not done.
+    #[error("The service cannot record this at present, so it was not done")]
+    LedgerUnwritable,
     /// A daemon is away, hung or busy, or the gateway is.
     #[error("Service temporarily unavailable")]
     Unavailable,
+}
+
+/// Which limit, and what there is to do about it.
+const fn quota_spent(quota: Quota) -> &'static str {
+    match quota {
+        Quota::Calls => {
+            "The plan's calls of this month are used up. They renew at 00:00 UTC on the first of the next month; a \
+             larger plan has more"
+        }
+        Quota::Keys => {
+            "The plan allows no further key of this family. Archive the versions of one that is not needed, or take a \
+             larger plan"
+        }
+        Quota::KeyVersions => {
+            "The plan allows no further version of this key. Archive a retired version, or take a larger plan"
+        }
+        Quota::ApiKeys => "The plan allows no further API key. Revoke one, or take a larger plan",
+    }
 }
 
 fn not_found(version: Option<KeyVersion>) -> String {
@@ -248,6 +336,9 @@ impl ApiError {
             }
             Self::BodyIncomplete => Code::IncompleteBody,
             Self::MalformedHead
+            | Self::SourceUnknown
+            | Self::IdempotencyKey
+            | Self::UnknownOperation(_)
             | Self::NotJson { .. }
             | Self::NotAnObject
             | Self::DuplicateField(_)
@@ -262,6 +353,14 @@ impl ApiError {
             Self::InvalidMessage => Code::InvalidMessage,
             Self::PolicyDenied(_) => Code::PolicyDenied,
             Self::NotInPlan => Code::NotInPlan,
+            Self::QuotaSpent(_) | Self::TooManyDenyRules => Code::QuotaSpent,
+            Self::KeyBudgetSpent => Code::KeyBudgetSpent,
+            Self::NotFound(_) => Code::NotFound,
+            Self::KeyDestroyed => Code::KeyDestroyed,
+            Self::NotRestorable => Code::NotRestorable,
+            Self::NameTaken => Code::NameTaken,
+            Self::IdempotencyMismatch => Code::IdempotencyMismatch,
+            Self::IdempotencyInProgress => Code::IdempotencyInProgress,
             Self::RateLimited(_) => Code::RateLimited,
             Self::KeyNotFound { operation, .. } => match operation.family() {
                 Some(Family::Kem) => Code::KemKeyNotFound,
@@ -269,10 +368,11 @@ impl ApiError {
                 None => Code::NotFound,
             },
             Self::ActiveKeyExists => Code::ActiveKeyExists,
-            Self::IllegalTransition => Code::IllegalTransition,
+            Self::IllegalTransition | Self::ApiKeyRevoked => Code::IllegalTransition,
             Self::KeyUnavailable => Code::KeyUnavailable,
             Self::SelfCheckFailed => Code::SelfCheckFailed,
             Self::Internal => Code::Internal,
+            Self::LedgerUnwritable => Code::LedgerUnwritable,
             Self::Unavailable => Code::Unavailable,
         }
     }

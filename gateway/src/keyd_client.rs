@@ -1,12 +1,13 @@
-//! The gateway's side of keyd's socket: one use of one private key, under the permit that policyd made for it.
+//! The gateway's side of keyd's socket: one use of one private key, under the permit that policyd made for it, or in
+//! break-glass, which keyd alone knows to be open.
 
 use crate::deadline::Deadline;
 use crate::error::ApiError;
+use crate::pipeline::policy::Authority;
 use chancel_domain::{Operation, RequestId};
 use chancel_link::Client;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
 use chancel_wire::metric::Sample;
-use chancel_wire::permit::SignedPermit;
 use std::time::Duration;
 
 /// keyd.
@@ -15,9 +16,9 @@ pub struct KeydClient(Client);
 
 /// One use of a private key.
 pub struct Use<'a> {
-    /// policyd's permit.
-    pub permit: SignedPermit,
-    /// The encoded input that the permit is bound to.
+    /// policyd's permit, or what stands for it in break-glass.
+    pub authority: Authority,
+    /// The encoded input that a permit is bound to.
     pub input: &'a [u8],
     /// What it is, for the terms of an error.
     pub operation: Operation,
@@ -43,14 +44,16 @@ impl KeydClient {
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ApiError> {
         let Use {
-            permit,
+            authority,
             input,
             operation,
             request,
         } = what;
-        let call = self
-            .0
-            .call(&KeydRequest::Use { permit, input }, deadline.remaining()?);
+        let message = match authority {
+            Authority::Permit(permit) => KeydRequest::Use { permit, input },
+            Authority::BreakGlass(claims) => KeydRequest::UseInBreakGlass { claims, input },
+        };
+        let call = self.0.call(&message, deadline.remaining()?);
         let answer = call.await.map_err(|error| {
             tracing::debug!(%request, %error, "keyd did not answer");
             ApiError::Unavailable
@@ -63,6 +66,14 @@ impl KeydClient {
                 Err(ApiError::Internal)
             }
         }
+    }
+
+    /// Whether keyd says that break-glass is open.
+    pub async fn is_break_glass_open(&self, within: Duration) -> bool {
+        let Ok(answer) = self.0.call(&KeydRequest::Health, within).await else {
+            return false;
+        };
+        matches!(answer.decode(), Ok(KeydReply::Healthy(health)) if health.break_glass.remaining_ms > 0)
     }
 
     /// Whether keyd can work.
@@ -99,6 +110,9 @@ fn refused(error: KeydError, operation: Operation, request: RequestId) -> ApiErr
             tracing::error!(%request, %operation, "keyd's self-check failed");
             ApiError::SelfCheckFailed
         }
+        KeydError::LedgerUnwritable => ApiError::LedgerUnwritable,
+        // It has closed meanwhile.
+        KeydError::BreakGlassClosed => ApiError::Unavailable,
         // A private-key use that could not be recorded or read for: fails closed, and may pass.
         KeydError::StorageFailed => ApiError::Unavailable,
         // keyd was started anew, or this host slept, after policyd made the permit: the next one is good again.
@@ -111,7 +125,8 @@ fn refused(error: KeydError, operation: Operation, request: RequestId) -> ApiErr
         | KeydError::PermitReplayed
         | KeydError::PermitForOtherOperation
         | KeydError::PermitForOtherPayload
-        | KeydError::KeyExists => {
+        | KeydError::KeyExists
+        | KeydError::BreakGlassTime => {
             tracing::error!(%request, %operation, reason = %error, "keyd refused");
             ApiError::Internal
         }
@@ -144,6 +159,8 @@ mod tests {
             (KeydError::Overloaded, Operation::Sign, "ERR_SERVICE_001"),
             (KeydError::DeadlinePassed, Operation::Sign, "ERR_SERVICE_001"),
             (KeydError::StorageFailed, Operation::Sign, "ERR_SERVICE_001"),
+            (KeydError::LedgerUnwritable, Operation::Sign, "ERR_AUDIT_001"),
+            (KeydError::BreakGlassClosed, Operation::Sign, "ERR_SERVICE_001"),
         ] {
             assert_eq!(
                 refused(error, operation, request).code().name(),

@@ -3,6 +3,7 @@
 
 mod text;
 
+use crate::api::Methods;
 use crate::error::ApiError;
 use crate::http::Served;
 use crate::http::response::{Response, plain};
@@ -34,7 +35,7 @@ pub struct Monitor {
 impl Served for Monitor {
     async fn respond(&self, request: Request<Incoming>, _: IpAddr) -> Response {
         if request.method() != Method::GET {
-            return refused(ApiError::MethodNotAllowed("GET"));
+            return refused(ApiError::MethodNotAllowed(Methods::GET));
         }
         match request.uri().path() {
             "/healthz" => plain(200, JSON, r#"{"status":"alive"}"#.to_owned()),

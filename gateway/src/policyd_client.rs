@@ -32,6 +32,24 @@ pub enum Recognised {
     Denied(Verdict),
 }
 
+/// Why there is no judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotJudged {
+    /// policyd is away, hung, or without its database: where an operator has opened break-glass, that stands in.
+    Silent,
+    /// policyd answered, and this is what it comes to.
+    Failed(ApiError),
+}
+
+impl From<NotJudged> for ApiError {
+    fn from(why: NotJudged) -> Self {
+        match why {
+            NotJudged::Silent => Self::Unavailable,
+            NotJudged::Failed(error) => error,
+        }
+    }
+}
+
 /// How policyd is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicydHealth {
@@ -52,9 +70,14 @@ impl PolicydClient {
     /// Has a request judged.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`] when policyd is away, hung, overloaded or cannot judge;
-    /// [`ApiError::Internal`] when it answers something else.
-    pub async fn ask(&self, caller: Caller<'_>, ask: Ask, deadline: Deadline) -> Result<Judgement, ApiError> {
+    /// [`NotJudged`]; of its errors [`ApiError::Unavailable`] when policyd is overloaded or cannot judge,
+    /// [`ApiError::LedgerUnwritable`], [`ApiError::Internal`] when it answers something else.
+    pub async fn ask(
+        &self,
+        caller: Caller<'_>,
+        ask: Ask,
+        deadline: Deadline,
+    ) -> Result<Judgement, NotJudged> {
         let request = caller.request;
         match self
             .say(&PolicydRequest::Ask { caller, ask }, request, deadline)
@@ -62,14 +85,14 @@ impl PolicydClient {
         {
             PolicydReply::Unauthenticated => Ok(Judgement::Unauthenticated),
             PolicydReply::Judged { subject, verdict } => Ok(Judgement::Judged(subject, verdict)),
-            _ => Err(unexpected()),
+            _ => Err(NotJudged::Failed(unexpected())),
         }
     }
 
     /// Has a caller recognised that sent nothing to judge.
     ///
     /// # Errors
-    /// As [`PolicydClient::ask`].
+    /// As [`PolicydClient::ask`], in the terms of the caller.
     pub async fn identify(&self, caller: Caller<'_>, deadline: Deadline) -> Result<Recognised, ApiError> {
         let request = caller.request;
         match self
@@ -88,15 +111,16 @@ impl PolicydClient {
         what: &PolicydRequest<'_>,
         request: RequestId,
         deadline: Deadline,
-    ) -> Result<PolicydReply, ApiError> {
-        let answer = self.0.call(what, deadline.remaining()?).await.map_err(|error| {
+    ) -> Result<PolicydReply, NotJudged> {
+        let left = deadline.remaining().map_err(NotJudged::Failed)?;
+        let answer = self.0.call(what, left).await.map_err(|error| {
             tracing::debug!(%request, %error, "policyd did not answer");
-            ApiError::Unavailable
+            NotJudged::Silent
         })?;
         match answer.decode() {
             Ok(PolicydReply::Failed(failure)) => Err(failed(request, failure)),
             Ok(reply) => Ok(reply),
-            Err(_) => Err(unexpected()),
+            Err(_) => Err(NotJudged::Failed(unexpected())),
         }
     }
 
@@ -122,15 +146,15 @@ impl PolicydClient {
     }
 }
 
-fn failed(request: RequestId, failure: PolicydFailure) -> ApiError {
+fn failed(request: RequestId, failure: PolicydFailure) -> NotJudged {
+    tracing::debug!(%request, reason = %failure, "policyd could not judge");
     match failure {
-        PolicydFailure::Storage | PolicydFailure::KeydUnavailable | PolicydFailure::Overloaded => {
-            tracing::debug!(%request, reason = %failure, "policyd could not judge");
-            ApiError::Unavailable
-        }
+        PolicydFailure::Storage => NotJudged::Silent,
+        PolicydFailure::KeydUnavailable | PolicydFailure::Overloaded => NotJudged::Failed(ApiError::Unavailable),
+        PolicydFailure::LedgerUnwritable => NotJudged::Failed(ApiError::LedgerUnwritable),
         PolicydFailure::Malformed | PolicydFailure::NotForThisPeer => {
             tracing::error!(%request, reason = %failure, "policyd refused the question");
-            ApiError::Internal
+            NotJudged::Failed(ApiError::Internal)
         }
     }
 }

@@ -124,15 +124,19 @@ impl BreakGlass {
         Some(Open(opened))
     }
 
-    /// Records that its time is up, where it is. Waits for nobody: who calls may be what a use is waiting for.
-    pub fn look(&self, now: Instant, record: impl Fn(Incident) -> Result<(), NotRecorded>) {
+    /// Records that its time is up, where it is, or that the process ends. Waits for nobody: who calls may be what a use
+    /// is waiting for.
+    pub fn look(&self, now: Instant, at_end: bool, record: impl Fn(Incident) -> Result<(), NotRecorded>) {
         let mut opened = match self.opened.try_write() {
             Ok(opened) => opened,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        // Looked at again a second later.
+        // Looked at again a second later; after the end, the line of the next start says as much.
         let _ = expire(&mut opened, now, &record);
+        if at_end && let Some(found) = opened.take() {
+            let _ = record(Incident::Closed(found.uses.into_inner()));
+        }
     }
 
     /// As it stands.
@@ -140,7 +144,9 @@ impl BreakGlass {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         let found = opened.as_ref().filter(|found| now < found.until);
         BreakGlassState {
-            remaining_ms: found.map_or(0, |found| millis(found.until.saturating_duration_since(now)).max(1)),
+            remaining_ms: found.map_or(0, |found| {
+                millis(found.until.saturating_duration_since(now)).max(1)
+            }),
             uses: found.map_or(0, |found| found.uses.load(Ordering::Relaxed)),
             longest_ms: millis(self.longest),
         }

@@ -1,10 +1,15 @@
 //! keyd's configuration file. Read once, before anything else, and never again.
 
+use crate::break_glass::{DEFAULT_LONGEST, HARD_MAXIMUM};
 use chancel_service::account::Account;
+use chancel_service::ledger::LedgerConfig;
 use chancel_service::log::Level;
+use chancel_service::period::Period;
 use serde::Deserialize;
+use serde::de::{Error as _, Unexpected};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The whole file; see docs/configuration.md.
 #[derive(Debug, Deserialize)]
@@ -32,6 +37,58 @@ pub struct Config {
     pub gateway: Peer,
     /// Who policyd is.
     pub policyd: Peer,
+    /// The ledger of uses.
+    pub ledger: LedgerConfig,
+    /// Break-glass.
+    #[serde(default)]
+    pub break_glass: BreakGlassConfig,
+}
+
+/// Whether break-glass can be opened, and for how long.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakGlassConfig {
+    /// Whether it can be opened at all.
+    #[serde(default = "yes")]
+    enabled: bool,
+    /// For how long at most; none and zero stand for the default.
+    #[serde(default, deserialize_with = "longest")]
+    longest: Duration,
+}
+
+impl Default for BreakGlassConfig {
+    fn default() -> Self {
+        Self {
+            enabled: yes(),
+            longest: Duration::ZERO,
+        }
+    }
+}
+
+impl BreakGlassConfig {
+    /// For how long it can be opened at most; zero when it cannot.
+    pub const fn longest(&self) -> Duration {
+        match (self.enabled, self.longest.is_zero()) {
+            (false, _) => Duration::ZERO,
+            (true, true) => DEFAULT_LONGEST,
+            (true, false) => self.longest,
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn longest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let longest = Period::deserialize(deserializer)?.duration();
+    if longest > HARD_MAXIMUM {
+        return Err(D::Error::invalid_value(
+            Unexpected::Other("a longer time"),
+            &"a time of at most \"15m\"",
+        ));
+    }
+    Ok(longest)
 }
 
 /// Where the key-encryption key comes from.
@@ -74,9 +131,36 @@ fn default_cached_keys() -> NonZeroUsize {
 }
 
 impl Config {
-    /// Whether two of the three daemons run under one account, keyd itself under `own`.
+    /// Whether two of the three daemons run under one account, keyd itself under `own`, or one of them under the
+    /// operator's.
     pub fn shares_accounts(&self, own: u32) -> bool {
         let (gateway, policyd) = (self.gateway.account.uid(), self.policyd.account.uid());
-        own == gateway || own == policyd || gateway == policyd
+        own == gateway || own == policyd || gateway == policyd || gateway == 0 || policyd == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn break_glass_lasts_five_minutes_unless_told_otherwise_and_fifteen_at_most() {
+        let minutes = |count| Some(Duration::from_secs(count * 60));
+        for (text, expected) in [
+            ("", minutes(5)),
+            ("longest = \"0s\"", minutes(5)),
+            ("longest = \"1m\"", minutes(1)),
+            ("longest = \"15m\"", minutes(15)),
+            ("enabled = false", minutes(0)),
+            ("enabled = false\nlongest = \"5m\"", minutes(0)),
+            ("longest = \"900001ms\"", None),
+            ("longest = \"1h\"", None),
+            ("longest = 300", None),
+            ("for = \"5m\"", None),
+        ] {
+            let found = toml::from_str::<BreakGlassConfig>(text).ok();
+            assert_eq!(found.map(|config| config.longest()), expected, "{text}");
+        }
+        assert_eq!(BreakGlassConfig::default().longest(), DEFAULT_LONGEST);
     }
 }

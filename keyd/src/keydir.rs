@@ -1,8 +1,9 @@
 //! The key directory: where the file of a key is, and how a file comes and goes so that a power cut at any
 //! instant leaves it whole or absent.
 //!
-//! `KEY_DIRECTORY/<tenant>/<algorithm>.<version>.<handle>.key`. Written as a temporary file, fsync, rename,
-//! fsync of the directory. Names are made from domain types, never from text that somebody sent.
+//! `KEY_DIRECTORY/<tenant>/<algorithm>.<version>.<handle>.key`, and `KEY_DIRECTORY/audit.key`, which is no tenant's.
+//! Written as a temporary file, fsync, rename, fsync of the directory. Names are made from domain types, never from text
+//! that somebody sent.
 
 use crate::keyfile::{MAX_LEN, WrappedKey};
 use aws_lc_rs::rand;
@@ -80,20 +81,23 @@ impl KeyDirectory {
         make_directory(&directory)?;
         // Also when it existed: whoever made it may not have come to this.
         self.lock.sync_all()?;
-        let path = self.path(key);
-        if path.try_exists()? {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        let temporary = directory.join(format!("{}.{TEMPORARY}", key.handle));
-        let written = write_new(&temporary, file.as_bytes())
-            .and_then(|()| fs::rename(&temporary, &path))
-            .and_then(|()| sync_directory(&directory));
-        if written.is_err() {
-            // Best effort: a leftover is removed at the next start, too, and a key without a row is reported.
-            let _ = fs::remove_file(&temporary);
-            let _ = fs::remove_file(&path);
-        }
-        written
+        put(&directory, &self.path(key), &key.handle.to_string(), file)
+    }
+
+    /// Stores the file of the audit key; when this returns, it is on disk.
+    ///
+    /// # Errors
+    /// As [`KeyDirectory::store`].
+    pub fn store_audit_key(&self, file: &WrappedKey) -> io::Result<()> {
+        put(&self.root, &self.root.join(AUDIT_KEY), AUDIT_KEY, file)
+    }
+
+    /// Reads the file of the audit key.
+    ///
+    /// # Errors
+    /// As [`KeyDirectory::read`].
+    pub fn read_audit_key(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        read_bounded(&self.root.join(AUDIT_KEY))
     }
 
     /// Reads the file of a key.
@@ -102,13 +106,7 @@ impl KeyDirectory {
     /// `NotFound` when there is none, `FileTooLarge` when it cannot be a key file, and whatever the file
     /// system says.
     pub fn read(&self, key: &KeyIdentity) -> io::Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN + 1));
-        let limit = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
-        File::open(self.path(key))?.take(limit).read_to_end(&mut bytes)?;
-        if bytes.len() > MAX_LEN {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(bytes)
+        read_bounded(&self.path(key))
     }
 
     /// Overwrites the file of a key with random bytes, then removes it; no file is no error.
@@ -166,7 +164,8 @@ impl KeyDirectory {
     }
 
     fn remove_leftovers(&self) -> io::Result<()> {
-        for (_, directory) in self.tenants()? {
+        let tenants = self.tenants()?.into_iter().map(|(_, directory)| directory);
+        for directory in tenants.chain([self.root.clone()]) {
             for entry in fs::read_dir(directory)? {
                 let path = entry?.path();
                 if path.extension().is_some_and(|extension| extension == TEMPORARY) {
@@ -189,6 +188,34 @@ impl KeyDirectory {
 
 const KEY: &str = "key";
 const TEMPORARY: &str = "tmp";
+const AUDIT_KEY: &str = "audit.key";
+
+/// Writes a file that is whole or absent.
+fn put(directory: &Path, path: &Path, temporary: &str, file: &WrappedKey) -> io::Result<()> {
+    if path.try_exists()? {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let temporary = directory.join(format!("{temporary}.{TEMPORARY}"));
+    let written = write_new(&temporary, file.as_bytes())
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| sync_directory(directory));
+    if written.is_err() {
+        // Best effort: a leftover is removed at the next start, too, and a key without a row is reported.
+        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN + 1));
+    let limit = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_LEN {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
 
 /// Makes a directory where there is none; says whether it did.
 fn make_directory(path: &Path) -> io::Result<bool> {

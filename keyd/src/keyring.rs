@@ -3,16 +3,19 @@
 //! A key is found by its whole identity, so a permit that names another tenant than the file's owner finds
 //! nothing. Least recently used keys make room; dropping one wipes it.
 
+use crate::audit_key;
 use crate::crypto::{self, CryptoError, Seed};
 use crate::kek::Kek;
 use crate::keydir::KeyDirectory;
-use crate::keyfile;
+use crate::keyfile::{self, WrappedKey};
+use chancel_domain::TenantId;
 use chancel_sandbox::{Backing, SecretArena, SecretSlot};
 use chancel_wire::keyd::{KeyFileDamage, KeyIdentity, KeydError};
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use zeroize::Zeroizing;
 
 /// A private key in locked memory, with its public key.
 pub struct ReadyKey {
@@ -74,13 +77,42 @@ impl Keyring {
         &self.kek
     }
 
+    /// The audit key, from its file, or a new one where there is none. It never enters the cache: what is asked for by
+    /// identity is a tenant's.
+    ///
+    /// # Errors
+    /// `KeyFileDamaged`, `SelfCheckFailed`, `StorageFailed` or `Overloaded`.
+    pub(crate) fn audit_key(&self) -> Result<ReadyKey, KeydError> {
+        let identity = audit_key::IDENTITY;
+        match self.open_file(&identity, self.directory.read_audit_key()) {
+            Ok(seed) => {
+                let key = self.expand(&identity, &seed, 0)?;
+                self.check_pair(&identity, &key)?;
+                Ok(key)
+            }
+            Err(KeydError::KeyNotFound) => {
+                let (key, file) = self.make(&identity)?;
+                self.directory.store_audit_key(&file).map_err(|error| {
+                    tracing::error!(%error, "audit key not stored");
+                    KeydError::StorageFailed
+                })?;
+                tracing::warn!("audit key made; none was there");
+                Ok(key)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// A key, from the cache or from its file.
     ///
     /// # Errors
     /// `KeyNotFound`, `KeyFileDamaged`, `StorageFailed`, or `Overloaded` when every slot of locked memory is
     /// in use this instant.
     pub fn key(&self, identity: &KeyIdentity) -> Result<Arc<ReadyKey>, KeydError> {
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        if is_no_tenant(identity.tenant) {
+            return Err(KeydError::KeyNotFound);
+        }
+        let now = self.now();
         if let Some(key) = self.ready().get(identity) {
             key.last_used.store(now, Ordering::Relaxed);
             return Ok(Arc::clone(key));
@@ -98,19 +130,18 @@ impl Keyring {
     /// Makes a key pair and stores its private key; when this returns, the file is on disk.
     ///
     /// # Errors
-    /// `KeyExists`, `SelfCheckFailed`, `StorageFailed` or `Overloaded`; no file is left then.
+    /// `KeyExists`, `SelfCheckFailed`, `StorageFailed` or `Overloaded`, and `NotForThisPeer` where no tenant is named; no
+    /// file is left then.
     pub fn generate(&self, identity: &KeyIdentity) -> Result<Arc<ReadyKey>, KeydError> {
-        let seed = Seed::generate(identity.algorithm).map_err(|error| self_check_failed(identity, &error))?;
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        let key = Arc::new(self.expand(identity, &seed, now)?);
-        crypto::pairwise_check(identity.algorithm, key.expose_private(), key.public())
-            .map_err(|error| self_check_failed(identity, &error))?;
+        if is_no_tenant(identity.tenant) {
+            return Err(KeydError::NotForThisPeer);
+        }
+        let (key, file) = self.make(identity)?;
+        let key = Arc::new(key);
         let _made_once = self
             .file_of(identity)
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let file =
-            keyfile::seal(&self.kek, identity, &seed).map_err(|error| self_check_failed(identity, &error))?;
         self.directory.store(identity, &file).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => KeydError::KeyExists,
             _ => {
@@ -127,6 +158,9 @@ impl Keyring {
     /// # Errors
     /// `StorageFailed` when the file could not be removed.
     pub fn destroy(&self, identity: &KeyIdentity) -> Result<(), KeydError> {
+        if is_no_tenant(identity.tenant) {
+            return Err(KeydError::NotForThisPeer);
+        }
         let _absent = self
             .file_of(identity)
             .write()
@@ -143,10 +177,12 @@ impl Keyring {
     /// # Errors
     /// `StorageFailed` when the directory cannot be read.
     pub fn list(&self) -> Result<Vec<KeyIdentity>, KeydError> {
-        self.directory.list().map_err(|error| {
+        let mut keys = self.directory.list().map_err(|error| {
             tracing::error!(%error, "key directory not readable");
             KeydError::StorageFailed
-        })
+        })?;
+        keys.retain(|key| !is_no_tenant(key.tenant));
+        Ok(keys)
     }
 
     /// Whether a key's file opens, looking at the file itself and not at the cache.
@@ -169,8 +205,35 @@ impl Keyring {
         rest.get(usize::from(*byte) % FILE_LOCKS).unwrap_or(first)
     }
 
+    fn now(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes a key pair, tried across both libraries, and what may be stored of it.
+    fn make(&self, identity: &KeyIdentity) -> Result<(ReadyKey, WrappedKey), KeydError> {
+        let seed = Seed::generate(identity.algorithm).map_err(|error| self_check_failed(identity, &error))?;
+        let key = self.expand(identity, &seed, self.now())?;
+        self.check_pair(identity, &key)?;
+        let file =
+            keyfile::seal(&self.kek, identity, &seed).map_err(|error| self_check_failed(identity, &error))?;
+        Ok((key, file))
+    }
+
+    fn check_pair(&self, identity: &KeyIdentity, key: &ReadyKey) -> Result<(), KeydError> {
+        crypto::pairwise_check(identity.algorithm, key.expose_private(), key.public())
+            .map_err(|error| self_check_failed(identity, &error))
+    }
+
     fn load(&self, identity: &KeyIdentity) -> Result<Seed, KeydError> {
-        let file = self.directory.read(identity).map_err(|error| match error.kind() {
+        self.open_file(identity, self.directory.read(identity))
+    }
+
+    fn open_file(
+        &self,
+        identity: &KeyIdentity,
+        file: io::Result<Zeroizing<Vec<u8>>>,
+    ) -> Result<Seed, KeydError> {
+        let file = file.map_err(|error| match error.kind() {
             ErrorKind::NotFound => KeydError::KeyNotFound,
             ErrorKind::FileTooLarge => KeydError::KeyFileDamaged(KeyFileDamage::Malformed),
             _ => KeydError::KeyFileDamaged(KeyFileDamage::Unreadable),
@@ -225,6 +288,11 @@ impl Keyring {
         // The map is whole after any panic: each change to it is one call.
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an identifier stands for somebody who has no keys that could be asked for.
+fn is_no_tenant(tenant: TenantId) -> bool {
+    tenant == TenantId::INSTALLATION || tenant == TenantId::OPERATORS
 }
 
 /// A fault or a bug, never the caller's doing: the log must say which.

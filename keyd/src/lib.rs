@@ -1,8 +1,9 @@
 //! chancel-keyd, the key daemon: the only process that holds the key-encryption key and private keys.
 //!
 //! It generates, decrypts, unwraps, decapsulates and signs; it has no HTTP, no database, no async runtime and
-//! no message that could carry a private key out. Every use needs a permit of policyd, checked in [`permit`]
-//! and nowhere else. Start-up order is in [`run`].
+//! no message that could carry a private key out. Every use needs a permit of policyd, checked in [`permit`] and nowhere
+//! else, and is recorded before its output leaves; while [`break_glass`] is open the gateway's word stands for a permit.
+//! Start-up order is in [`run`].
 #![cfg_attr(
     not(test),
     deny(
@@ -15,6 +16,8 @@
     )
 )]
 
+pub mod audit_key;
+pub mod break_glass;
 pub mod config;
 pub mod connection;
 pub mod crypto;
@@ -29,3 +32,5 @@ pub mod ops;
 pub mod permit;
 pub mod pool;
 pub mod run;
+pub mod use_ledger;
+pub mod verified;

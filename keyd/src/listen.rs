@@ -32,7 +32,10 @@ impl Expected {
     }
 }
 
-/// All processes that may connect.
+/// The account of the host's operator, who needs no token: whoever is root here can read every token there is.
+const OPERATOR_UID: u32 = 0;
+
+/// All processes that may connect, besides the operator's.
 #[derive(Debug)]
 pub struct Admission(Vec<Expected>);
 
@@ -73,6 +76,7 @@ impl Refusal {
 #[derive(Debug, Clone, Copy)]
 pub struct AuthenticatedPeer {
     role: Role,
+    uid: u32,
     pid: i32,
 }
 
@@ -80,12 +84,21 @@ impl AuthenticatedPeer {
     /// For tests of what comes after authentication.
     #[cfg(test)]
     pub(crate) const fn of_role(role: Role) -> Self {
-        Self { role, pid: 0 }
+        Self {
+            role,
+            uid: OPERATOR_UID,
+            pid: 0,
+        }
     }
 
     /// Which process it is.
     pub const fn role(self) -> Role {
         self.role
+    }
+
+    /// Its account.
+    pub const fn uid(self) -> u32 {
+        self.uid
     }
 
     /// Its process id, for the log.
@@ -102,21 +115,78 @@ impl Admission {
 
     /// Whether a process of this account may connect at all; asked before a byte is read.
     fn admits_account(&self, uid: u32) -> bool {
-        self.0.iter().any(|expected| expected.uid == uid)
+        uid == OPERATOR_UID || self.0.iter().any(|expected| expected.uid == uid)
     }
 
     /// The one place where a peer becomes authenticated.
     fn admit(&self, uid: u32, pid: i32, hello: &Hello) -> Result<AuthenticatedPeer, Refusal> {
-        let admitted = self.0.iter().any(|expected| {
-            expected.role == hello.role && expected.uid == uid && expected.token.matches(hello)
-        });
+        let admitted = match hello.role {
+            Role::Operator => uid == OPERATOR_UID,
+            role @ (Role::Gateway | Role::Policyd) => self.0.iter().any(|expected| {
+                expected.role == role && expected.uid == uid && expected.token.matches(hello)
+            }),
+        };
         if admitted {
             Ok(AuthenticatedPeer {
                 role: hello.role,
+                uid,
                 pid,
             })
         } else {
             Err(Refusal::WrongToken)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: u32 = 61_001;
+
+    fn admission() -> Admission {
+        Admission::new(vec![Expected {
+            role: Role::Gateway,
+            uid: GATEWAY,
+            token: ServiceToken::from_bytes([7; 32]),
+        }])
+    }
+
+    #[test]
+    fn root_alone_is_the_operator_and_is_nobody_else() {
+        let admission = admission();
+        let operator = Hello::new(Role::Operator, ServiceToken::none());
+        assert!(admission.admits_account(OPERATOR_UID));
+        assert_eq!(
+            admission.admit(OPERATOR_UID, 1, &operator).unwrap().role(),
+            Role::Operator
+        );
+        for token in [ServiceToken::none(), ServiceToken::from_bytes([7; 32])] {
+            let hello = Hello::new(Role::Operator, token.clone());
+            assert!(
+                admission.admit(GATEWAY, 1, &hello).is_err(),
+                "the gateway's account"
+            );
+            let hello = Hello::new(Role::Gateway, token);
+            assert!(
+                admission.admit(OPERATOR_UID, 1, &hello).is_err(),
+                "root as the gateway"
+            );
+        }
+    }
+
+    #[test]
+    fn account_role_and_token_must_all_fit() {
+        let admission = admission();
+        let hello = |role, byte| Hello::new(role, ServiceToken::from_bytes([byte; 32]));
+        assert!(admission.admit(GATEWAY, 1, &hello(Role::Gateway, 7)).is_ok());
+        for (uid, role, byte) in [
+            (GATEWAY, Role::Gateway, 8),
+            (GATEWAY, Role::Policyd, 7),
+            (GATEWAY + 1, Role::Gateway, 7),
+        ] {
+            assert!(admission.admit(uid, 1, &hello(role, byte)).is_err());
+        }
+        assert!(!admission.admits_account(GATEWAY + 1));
     }
 }

@@ -1,7 +1,8 @@
 //! keyd's counters. Names, labels and their values are written in this crate, never taken from a message.
 
 use chancel_domain::Operation;
-use chancel_wire::keyd::KeydError;
+use chancel_ledger::{Health, Statistics};
+use chancel_wire::keyd::{BreakGlassState, KeydError};
 use chancel_wire::metric::Sample;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,25 +21,15 @@ impl Metrics {
 
     /// A request was refused or failed.
     pub fn refused(&self, error: KeydError) {
-        let (name, reason) = match error {
-            KeydError::PermitForged => ("chancel_keyd_permits_refused_total", "forged"),
-            KeydError::PermitExpired => ("chancel_keyd_permits_refused_total", "expired"),
-            KeydError::PermitReplayed => ("chancel_keyd_permits_refused_total", "replayed"),
-            KeydError::PermitForOtherOperation => ("chancel_keyd_permits_refused_total", "other-operation"),
-            KeydError::PermitForOtherPayload => ("chancel_keyd_permits_refused_total", "other-payload"),
-            KeydError::Malformed => (REQUESTS_REFUSED, "malformed"),
-            KeydError::NotForThisPeer => (REQUESTS_REFUSED, "not-for-this-peer"),
-            KeydError::KeyNotFound => (REQUESTS_REFUSED, "key-not-found"),
-            KeydError::KeyExists => (REQUESTS_REFUSED, "key-exists"),
-            KeydError::KeyFileDamaged(_) => (REQUESTS_REFUSED, "key-file-damaged"),
-            KeydError::Undecryptable => (REQUESTS_REFUSED, "undecryptable"),
-            KeydError::InvalidInput => (REQUESTS_REFUSED, "invalid-input"),
-            KeydError::Overloaded => (REQUESTS_REFUSED, "overloaded"),
-            KeydError::DeadlinePassed => (REQUESTS_REFUSED, "deadline-passed"),
-            KeydError::StorageFailed => (REQUESTS_REFUSED, "storage-failed"),
-            KeydError::SelfCheckFailed => (REQUESTS_REFUSED, "self-check-failed"),
+        let name = match error {
+            KeydError::PermitForged
+            | KeydError::PermitExpired
+            | KeydError::PermitReplayed
+            | KeydError::PermitForOtherOperation
+            | KeydError::PermitForOtherPayload => "chancel_keyd_permits_refused_total",
+            _ => "chancel_keyd_requests_refused_total",
         };
-        self.count(name, "reason", reason);
+        self.count(name, "reason", name_of(error));
     }
 
     /// A connection was refused, or closed for what it sent. `Some` count when it is worth a line in the log:
@@ -69,4 +60,54 @@ impl Metrics {
     }
 }
 
-const REQUESTS_REFUSED: &str = "chancel_keyd_requests_refused_total";
+/// An error's name, in metrics and in the ledger.
+pub const fn name_of(error: KeydError) -> &'static str {
+    match error {
+        KeydError::PermitForged => "forged",
+        KeydError::PermitExpired => "expired",
+        KeydError::PermitReplayed => "replayed",
+        KeydError::PermitForOtherOperation => "other-operation",
+        KeydError::PermitForOtherPayload => "other-payload",
+        KeydError::Malformed => "malformed",
+        KeydError::NotForThisPeer => "not-for-this-peer",
+        KeydError::KeyNotFound => "key-not-found",
+        KeydError::KeyExists => "key-exists",
+        KeydError::KeyFileDamaged(_) => "key-file-damaged",
+        KeydError::Undecryptable => "undecryptable",
+        KeydError::InvalidInput => "invalid-input",
+        KeydError::Overloaded => "overloaded",
+        KeydError::DeadlinePassed => "deadline-passed",
+        KeydError::StorageFailed => "storage-failed",
+        KeydError::SelfCheckFailed => "self-check-failed",
+        KeydError::LedgerUnwritable => "ledger-unwritable",
+        KeydError::BreakGlassClosed => "break-glass-closed",
+        KeydError::BreakGlassTime => "break-glass-time",
+    }
+}
+
+/// The ledger's.
+pub fn of_ledger(health: Health, statistics: Statistics) -> [Sample; 5] {
+    [
+        Sample::new("chancel_keyd_ledger_records_total", None, statistics.records),
+        Sample::new("chancel_keyd_ledger_bytes_total", None, statistics.bytes),
+        Sample::new("chancel_keyd_ledger_refused_total", None, statistics.refused),
+        Sample::new(
+            "chancel_keyd_ledger_unwritable",
+            None,
+            u64::from(health == Health::Unwritable),
+        ),
+        Sample::new("chancel_keyd_ledger_low", None, u64::from(health == Health::Low)),
+    ]
+}
+
+/// Break-glass's.
+pub fn of_break_glass(state: &BreakGlassState, uses: u64) -> [Sample; 2] {
+    [
+        Sample::new(
+            "chancel_keyd_break_glass_open",
+            None,
+            u64::from(state.remaining_ms > 0),
+        ),
+        Sample::new("chancel_keyd_break_glass_uses_total", None, uses),
+    ]
+}

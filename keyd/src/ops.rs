@@ -1,14 +1,15 @@
-//! The operations, a file each for those that use a private key. Each takes a [`VerifiedUse`]'s parts: none
-//! can be reached without a permit.
+//! The operations, a file each for those that use a private key. Each takes a [`VerifiedUse`]'s parts: none can be reached
+//! without a permit, but while break-glass is open.
 
 mod decapsulate;
 mod decrypt;
+mod rewrap;
 mod sign;
 mod unwrap;
 
 use crate::keyring::{Keyring, ReadyKey};
-use crate::permit::VerifiedUse;
-use chancel_wire::keyd::{InventoryEntry, KeyIdentity, KeydError, KeydHealth, KeydReply, UseInput};
+use crate::verified::VerifiedUse;
+use chancel_wire::keyd::{InventoryEntry, KeyIdentity, KeydError, KeydReply, UseInput};
 use chancel_wire::limits::INVENTORY_PAGE;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -26,6 +27,18 @@ pub fn perform(keyring: &Keyring, permitted: &VerifiedUse<'_>) -> Result<Zeroizi
             decapsulate::decapsulate(permitted.key(), &key, kem_ciphertext)
         }
         UseInput::Sign { message } => sign::sign(permitted.key(), &key, message),
+        UseInput::Rewrap { ciphertext, aad } => {
+            // A rewrap without a target is no verified use.
+            let target = permitted.target().ok_or(KeydError::PermitForOtherOperation)?;
+            rewrap::rewrap(
+                permitted.key(),
+                &key,
+                target,
+                &*keyring.key(target)?,
+                ciphertext,
+                aad,
+            )
+        }
     }
 }
 
@@ -73,13 +86,4 @@ pub fn inventory(keyring: &Keyring, after: Option<KeyIdentity>) -> Result<KeydRe
         .collect();
     let more = rest.len() > files.len();
     Ok(KeydReply::Inventory { files, more })
-}
-
-/// What keyd says of itself.
-pub fn health(keyring: &Keyring) -> KeydHealth {
-    KeydHealth {
-        kek_source: keyring.kek().source().to_owned(),
-        secret_memory: keyring.secret_memory().to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
 }

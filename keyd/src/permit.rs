@@ -1,13 +1,14 @@
-//! Where a permit becomes believable, and the only place. [`PermitBook::verify`] is the one constructor of
-//! [`VerifiedUse`], and no operation on a private key can be called without one.
+//! Where a permit becomes believable, and the only place. [`PermitBook::verify`] is the one constructor of [`Believed`],
+//! and outside break-glass no operation on a private key can be called without what is made of one.
 //!
 //! Carries the design's claim: code running in the gateway cannot use a key.
 
 mod replay;
 
+use crate::verified::{self, VerifiedUse};
 use aws_lc_rs::rand;
-use chancel_domain::RequestId;
-use chancel_wire::keyd::{KeyIdentity, KeydError, PermitKeyGrant, UseInput};
+use chancel_domain::Operation;
+use chancel_wire::keyd::{KeydError, PermitKeyGrant, UseInput};
 use chancel_wire::limits::{PERMIT_KEY_LIFETIME, PERMIT_LIFETIME};
 use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, SignedPermit};
 use replay::ReplayWindow;
@@ -19,30 +20,8 @@ use zeroize::Zeroizing;
 /// Permit keys kept at once: the present one and those whose last permits may still be on their way.
 const EPOCHS_KEPT: usize = 4;
 
-/// A private-key operation that policyd permitted: the key to use and the input to use it on, checked against
-/// each other. Exists only through [`PermitBook::verify`].
-pub struct VerifiedUse<'a> {
-    key: KeyIdentity,
-    request: RequestId,
-    input: UseInput<'a>,
-}
-
-impl<'a> VerifiedUse<'a> {
-    /// The key, all of it from the permit.
-    pub const fn key(&self) -> &KeyIdentity {
-        &self.key
-    }
-
-    /// The HTTP request this belongs to.
-    pub const fn request(&self) -> RequestId {
-        self.request
-    }
-
-    /// The input, all of it under the permit's digest.
-    pub const fn input(&self) -> &UseInput<'a> {
-        &self.input
-    }
-}
+/// A permit's claims that were checked and are spent. Exists only through [`PermitBook::verify`].
+pub struct Believed(pub(crate) PermitClaims);
 
 /// The permit keys in force, and which permits were used under each.
 pub struct PermitBook {
@@ -52,12 +31,13 @@ pub struct PermitBook {
 
 #[derive(Default)]
 struct Epochs {
-    last: u32,
+    /// 0 before the first.
+    last: u64,
     kept: VecDeque<Epoch>,
 }
 
 struct Epoch {
-    number: u32,
+    number: u64,
     key: PermitKey,
     made: Instant,
     used: ReplayWindow,
@@ -81,6 +61,9 @@ impl PermitBook {
         rand::fill(bytes.as_mut_slice()).map_err(|_| KeydError::SelfCheckFailed)?;
         let key = PermitKey::from_bytes(*bytes);
         let mut epochs = self.epochs();
+        if epochs.last == 0 {
+            epochs.last = first_epoch()?;
+        }
         let number = epochs.last.checked_add(1).ok_or(KeydError::Overloaded)?;
         epochs.last = number;
         while epochs.kept.len() >= EPOCHS_KEPT {
@@ -114,23 +97,15 @@ impl PermitBook {
             return Err(KeydError::PermitForOtherPayload);
         }
         let input: UseInput<'a> = chancel_wire::decode(input).map_err(|_| KeydError::Malformed)?;
+        let rewraps = claims.operation == Operation::Rewrap;
         if input.operation() != claims.operation
-            || claims.operation.family() != Some(claims.algorithm.family())
+            || !verified::suits(&input, &verified::key_of(&claims))
+            || rewraps != claims.target.is_some()
         {
             return Err(KeydError::PermitForOtherOperation);
         }
         self.spend(&claims)?;
-        let key = KeyIdentity {
-            tenant: claims.tenant,
-            algorithm: claims.algorithm,
-            version: claims.key_version,
-            handle: claims.key,
-        };
-        Ok(VerifiedUse {
-            key,
-            request: claims.request,
-            input,
-        })
+        Ok(VerifiedUse::by_permit(Believed(claims), input))
     }
 
     fn check_authentic(&self, claims: &PermitClaims, permit: &SignedPermit) -> Result<(), KeydError> {
@@ -185,6 +160,14 @@ impl Default for PermitBook {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Where this process begins to count its permit keys: at a random 63-bit number, so that no two processes use the same
+/// ones, and an epoch and a serial name one permit in ledgers that outlive them.
+fn first_epoch() -> Result<u64, KeydError> {
+    let mut bytes = [0; 8];
+    rand::fill(&mut bytes).map_err(|_| KeydError::SelfCheckFailed)?;
+    Ok((u64::from_be_bytes(bytes) >> 1).max(1))
 }
 
 fn millis(duration: Duration) -> u64 {

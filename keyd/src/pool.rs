@@ -22,7 +22,7 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub struct Pools {
     /// The gateway's.
     pub gateway: Pool,
-    /// policyd's.
+    /// policyd's, and the operator's.
     pub policyd: Pool,
 }
 
@@ -30,8 +30,9 @@ impl Pools {
     /// The workers that answer a peer.
     pub const fn of(&self, peer: AuthenticatedPeer) -> &Pool {
         match peer.role() {
-            Role::Policyd => &self.policyd,
-            Role::Gateway | Role::Operator => &self.gateway,
+            // The operator comes when policyd is down, and must not wait behind the gateway.
+            Role::Policyd | Role::Operator => &self.policyd,
+            Role::Gateway => &self.gateway,
         }
     }
 }

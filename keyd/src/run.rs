@@ -1,26 +1,33 @@
 //! Starting keyd, step by step. A step that fails ends the process: there is no smaller keyd to fall back to.
 
+use crate::audit_key::{AuditKey, AuditKeyError};
+use crate::break_glass::BreakGlass;
 use crate::config::Config;
 use crate::crypto::{self, CryptoError};
-use crate::dispatch::Keyd;
+use crate::dispatch::{Keyd, Parts};
 use crate::kek::{Kek, KekError};
 use crate::keydir::{KeyDirectory, KeyDirectoryError};
 use crate::keyring::Keyring;
 use crate::listen::{Admission, Expected, unix};
 use crate::pool::{Pool, Pools};
+use crate::use_ledger::{StartDetails, UseLedger, UseLedgerError};
+use chancel_ledger::Syncer;
+use chancel_sandbox::landlock::Enforced;
 use chancel_sandbox::process::{self, ProcessError};
 use chancel_sandbox::{Access, Confinement, ConfinementError, SecretArena, SecretMemoryError};
 use chancel_service::config::ConfigError;
+use chancel_service::ledger::LedgerSync;
 use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// keyd's seccomp filter, compiled from seccomp/ARCH.json at build time.
 const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
@@ -30,6 +37,10 @@ const SECRET_SLOT: usize = 4096;
 
 /// Workers for policyd's requests, which mostly wait for the disk.
 const POLICYD_WORKERS: usize = 4;
+
+/// Workers a core for the gateway's requests, where each waits for the disk: then the disk is what they share, and more
+/// of them share one sync.
+const WAITING_WORKERS: usize = 8;
 
 /// Why keyd did not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +60,12 @@ pub enum StartError {
     /// The key directory was refused.
     #[error(transparent)]
     KeyDirectory(#[from] KeyDirectoryError),
+    /// The ledger was refused.
+    #[error(transparent)]
+    Ledger(#[from] UseLedgerError),
+    /// There is no audit key.
+    #[error(transparent)]
+    AuditKey(#[from] AuditKeyError),
     /// The cryptographic libraries do not work.
     #[error(transparent)]
     Crypto(CryptoError),
@@ -72,8 +89,8 @@ pub enum StartError {
     Signals(nix::Error),
     /// The boundary between the daemons is their accounts.
     #[error(
-        "keyd, policyd and the gateway must run under accounts of their own; `dangerous_shared_account = true` gives \
-         that up"
+        "keyd, policyd and the gateway must run under accounts of their own, none of them root's; \
+         `dangerous_shared_account = true` gives that up"
     )]
     SharedAccount,
     /// Running as root is refused: a key daemon has no use for it.
@@ -106,10 +123,15 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         Expected::load(Role::Gateway, &config.gateway)?,
         Expected::load(Role::Policyd, &config.policyd)?,
     ]);
-    let arena = SecretArena::new(config.cached_keys.get().saturating_add(1), SECRET_SLOT)?;
+    // Two more than the cache has: the key-encryption key's slot and the audit key's.
+    let arena = SecretArena::new(config.cached_keys.get().saturating_add(2), SECRET_SLOT)?;
     let kek = Kek::obtain(&config.kek, &arena)?;
     let directory = KeyDirectory::open(&config.key_directory)?;
+    let root = directory.root().to_owned();
     crypto::init().map_err(StartError::Crypto)?;
+    let keyring = Keyring::new(kek, directory, arena);
+    let audit_key = AuditKey::obtain(&keyring)?;
+    let (uses, syncer) = UseLedger::open(&config.ledger)?;
     // Asked here, for Landlock hides the limits of a control group.
     let cores = thread::available_parallelism().map_or(1, usize::from);
 
@@ -123,10 +145,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     signals.add(Signal::SIGINT);
     signals.thread_block().map_err(StartError::Signals)?;
 
-    // 4. No capabilities, no files but the key directory. These hold for one thread and are inherited by the
-    //    threads it makes, so they come before the threads.
-    let root = directory.root().to_owned();
-    let mut filesystem = vec![(root.as_path(), Access::ReadWrite)];
+    // 4. No capabilities, no files but the key directory and the ledger's. These hold for one thread and are inherited
+    //    by the threads it makes, so they come before the threads.
+    let mut filesystem = vec![
+        (root.as_path(), Access::ReadWrite),
+        (config.ledger.directory.as_path(), Access::ReadWrite),
+    ];
     if log == Destination::Journal {
         filesystem.push((Path::new(JOURNAL_SOCKET), Access::Connect));
     }
@@ -138,29 +162,78 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let restricted = confinement.restrict_this_thread()?;
 
     // 5. All threads there will ever be.
-    let workers = config.workers.map_or(cores, NonZeroUsize::get).min(256);
-    let running = Arc::new(Barrier::new(workers + POLICYD_WORKERS + unix::CONNECTIONS + 1));
+    let per_core = match config.ledger.sync {
+        LedgerSync::EveryRecord => WAITING_WORKERS,
+        LedgerSync::Within(_) => 1,
+    };
+    let workers = config
+        .workers
+        .map_or(cores.saturating_mul(per_core), NonZeroUsize::get)
+        .min(256);
+    let running = Arc::new(Barrier::new(workers + POLICYD_WORKERS + unix::CONNECTIONS + 2));
     let pools = Pools {
         gateway: Pool::start("gateway", workers, &running).map_err(StartError::Threads)?,
         policyd: Pool::start("policyd", POLICYD_WORKERS, &running).map_err(StartError::Threads)?,
     };
-    let keyd = Arc::new(Keyd::new(Keyring::new(kek, directory, arena), pools));
+    let keyd = Arc::new(Keyd::new(Parts {
+        keyring,
+        audit_key,
+        uses,
+        break_glass: BreakGlass::new(config.break_glass.longest()),
+        pools,
+    }));
     unix::start(listener, admission, &keyd, &running).map_err(StartError::Threads)?;
+    let syncing = start_syncer(syncer, &keyd, &running).map_err(StartError::Threads)?;
     running.wait();
 
     // 6. seccomp on all of them; with its proof, keyd begins to answer.
     let landlock = restricted.landlock();
-    keyd.open(restricted.seal()?);
+    let sandboxed = restricted.seal()?;
+    keyd.uses().started(start_details(&keyd, landlock));
+    keyd.open(sandboxed);
     tracing::info!(
         kek_source = keyd.keyring().kek().source(),
         secret_memory = keyd.keyring().secret_memory(),
         ?landlock,
+        ledger = keyd.uses().health().name(),
         socket = %config.socket.display(),
         "ready"
     );
 
-    // 7. Until told to stop. What was acknowledged is on disk; what was not, nobody counts on.
+    // 7. Until told to stop. What was acknowledged is on disk; what was not, nobody counts on. The ledger gets its last
+    //    lines and a checkpoint over all of them.
     let signal = signals.wait().map_err(StartError::Signals)?;
     tracing::info!(%signal, "stopping");
+    keyd.uses().stop();
+    if syncing.join().is_err() {
+        tracing::error!("the ledger's last lines may be missing");
+    }
     Ok(())
+}
+
+fn start_syncer(syncer: Syncer, keyd: &Arc<Keyd>, running: &Arc<Barrier>) -> io::Result<JoinHandle<()>> {
+    let (keyd, running) = (Arc::clone(keyd), Arc::clone(running));
+    thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+        running.wait();
+        syncer.run(|_, at_end| {
+            // Nobody could start another thread in this one's place. The log has the panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| keyd.look_after(at_end)));
+        });
+    })
+}
+
+/// What the ledger says of this process: what it is confined by and which keys it holds, none of them a secret.
+fn start_details(keyd: &Keyd, landlock: Enforced) -> StartDetails {
+    let kek = keyd.keyring().kek();
+    vec![
+        ("seccomp", "all threads".to_owned()),
+        ("landlock_truncate", landlock.truncate.to_string()),
+        ("landlock_device_ioctl", landlock.device_ioctl.to_string()),
+        ("landlock_connect_unix", landlock.connect_unix.to_string()),
+        ("landlock_tcp", landlock.tcp.to_string()),
+        ("secret_memory", keyd.keyring().secret_memory().to_owned()),
+        ("kek_source", kek.source().to_owned()),
+        ("kek_generation", kek.generation().to_string()),
+        ("audit_key_sha256", keyd.audit_key().fingerprint()),
+    ]
 }

@@ -7,6 +7,7 @@
 
 mod chain;
 mod checkpoint;
+mod config;
 mod durable;
 mod event;
 mod filter;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use chain::Hash;
 pub use checkpoint::{AuditKey, CheckpointRequest, NotAnAuditKey, checkpoint_message};
+pub use config::LedgerConfig;
 pub use durable::{Durability, Syncer};
 pub use event::{
     BreakGlass, Change, Decision, Details, Event, KeyChange, KeyReference, NotARecord, PermitReference,

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant, SystemTime};
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Free bytes without which it is not tried: the word about the gap would fill the last page, and the next line fail.
 const ROOM_TO_RECOVER: u64 = 64 << 10;
+/// Bytes until the next attempt to begin a segment, after one that failed.
+const PAUSE_BYTES: u64 = 1 << 20;
 
 /// When lines are made to outlive a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +136,8 @@ pub(crate) struct State {
     pub(crate) length: u64,
     pub(crate) seq: u64,
     pub(crate) head: Hash,
+    /// Bytes of the segment from which a new one is to be begun.
+    rotate_at: u64,
     buffer: Vec<u8>,
     statistics: Statistics,
     low: bool,
@@ -179,6 +183,7 @@ impl Ledger {
                 length: found.length,
                 seq: found.seq,
                 head: found.head,
+                rotate_at: options.segment_bytes,
                 buffer: Vec::with_capacity(1024),
                 statistics: Statistics::default(),
                 low: false,
@@ -332,11 +337,10 @@ impl Ledger {
     }
 
     fn append_to(&self, state: &mut State, event: &Event<'_>) -> Result<Position, Unwritable> {
-        if state.failure.is_some() {
-            self.try_to_recover(state)?;
-        } else if state.length >= self.options.segment_bytes {
+        if state.failure.is_none() && state.length >= state.rotate_at {
             self.begin_segment(state);
         }
+        self.try_to_recover(state)?;
         state.write(event).map_err(|error| {
             state.fail(&error, self.options.name);
             Unwritable
@@ -399,24 +403,18 @@ impl Ledger {
 
     /// Goes on in a new segment, or in the old one when none can be had.
     fn begin_segment(&self, state: &mut State) {
-        let ended = state.file.sync_data().and_then(|()| self.open_next(state));
-        match ended {
-            Ok(()) => {
-                if let Some(through) = retention::due(&self.directory, self.options.retention) {
-                    // Said before it is done; the removal itself is the syncer's.
-                    if state.write(&Event::Retention { through }).is_ok() {
-                        self.durability.remove_through(through);
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(ledger = self.options.name.name(), %error, "no new segment can be begun");
-                // Not with each line: a while later.
-                state.length = self
-                    .options
-                    .segment_bytes
-                    .saturating_sub(1 << 20)
-                    .min(state.length);
+        if let Err(error) = state.file.sync_data() {
+            return state.distrust(&error, self.options.name);
+        }
+        if let Err(error) = self.open_next(state) {
+            tracing::warn!(ledger = self.options.name.name(), %error, "no new segment can be begun");
+            state.rotate_at = state.length.saturating_add(PAUSE_BYTES);
+            return;
+        }
+        if let Some(through) = retention::due(&self.directory, self.options.retention) {
+            // Said before it is done; the removal itself is the syncer's.
+            if state.write(&Event::Retention { through }).is_ok() {
+                self.durability.remove_through(through);
             }
         }
     }
@@ -434,6 +432,7 @@ impl Ledger {
         state.file = file;
         state.segment = next.number;
         state.length = 0;
+        state.rotate_at = self.options.segment_bytes;
         let header = self.header(next.number, state.head);
         let begun = state
             .write(&header)
@@ -467,11 +466,7 @@ impl Ledger {
 
     /// The disk did not take what the kernel had taken.
     pub(crate) fn distrust(&self, error: &io::Error) {
-        let mut state = self.state();
-        state.fail(error, self.options.name);
-        if let Some(failure) = &mut state.failure {
-            failure.distrusted = true;
-        }
+        self.state().distrust(error, self.options.name);
     }
 
     /// Looks at the room that is left, and tries to recover when nobody else does.
@@ -545,6 +540,14 @@ impl State {
                 failure.torn = true;
             }
         })
+    }
+
+    /// After a failed sync a later one may say that all is well, and pages be lost.
+    fn distrust(&mut self, error: &io::Error, name: LedgerName) {
+        self.fail(error, name);
+        if let Some(failure) = &mut self.failure {
+            failure.distrusted = true;
+        }
     }
 
     fn fail(&mut self, error: &io::Error, name: LedgerName) {

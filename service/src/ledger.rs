@@ -4,7 +4,10 @@
 use crate::period::Period;
 use serde::Deserialize;
 use serde::de::{Error as _, Unexpected};
+use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,7 +65,42 @@ impl<'de> Deserialize<'de> for LedgerSync {
     }
 }
 
+/// Why the ledger's directory is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerDirectoryError {
+    /// It cannot be made or looked at.
+    #[error("ledger directory {0}: {1}")]
+    Io(PathBuf, io::Error),
+    /// Somebody else could change it, or everybody read it.
+    #[error("ledger directory {0} must belong to this account, grant its group no writing and others nothing")]
+    NotPrivate(PathBuf),
+}
+
 impl LedgerConfig {
+    /// Makes the directory where it is missing, and refuses one that others could change or everybody read. Its group
+    /// may read it: that is how auditors do.
+    ///
+    /// # Errors
+    /// [`LedgerDirectoryError`]; nothing is repaired.
+    pub fn prepare_directory(&self) -> Result<(), LedgerDirectoryError> {
+        let io = |error| LedgerDirectoryError::Io(self.directory.clone(), error);
+        match DirBuilder::new().mode(0o750).create(&self.directory) {
+            Ok(()) => {
+                if let Some(parent) = self.directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    File::open(parent).and_then(|parent| parent.sync_all()).map_err(io)?;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(error)),
+        }
+        let found = fs::metadata(&self.directory).map_err(io)?;
+        let owned = found.uid() == nix::unistd::geteuid().as_raw();
+        if !found.is_dir() || !owned || found.mode() & 0o027 != 0 {
+            return Err(LedgerDirectoryError::NotPrivate(self.directory.clone()));
+        }
+        Ok(())
+    }
+
     /// How long a segment is kept after it was ended.
     pub fn retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.retention_days.get()) * 24 * 3600)
@@ -106,6 +144,23 @@ mod tests {
         for bad in ["", "never", "0ms", "1001ms", "5m"] {
             assert_eq!(sync(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_others_could_change_or_everybody_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("chancel-ledger-{}", std::process::id()));
+        let config = parsed(&format!("directory = {path:?}")).unwrap();
+        config.prepare_directory().unwrap();
+        config.prepare_directory().unwrap();
+        for mode in [0o770, 0o755, 0o751] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = config.prepare_directory();
+            assert!(matches!(refused, Err(LedgerDirectoryError::NotPrivate(_))), "{mode:o}");
+        }
+        fs::remove_dir(&path).unwrap();
+        let orphan = parsed("directory = \"/nonexistent/ledger\"").unwrap();
+        assert!(matches!(orphan.prepare_directory(), Err(LedgerDirectoryError::Io(..))));
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! `chancel api-key …`
+//! `chancel api-key …`, `chancel operator-key …`
 
-use crate::arguments::{ApiKeyCommand, ApiKeyName};
+use crate::arguments::{ApiKeyCommand, NewKey, OperatorKeyCommand};
 use crate::client::Policyd;
-use crate::failure::Failure;
+use crate::failure::{Daemon, Failure};
 use crate::output::{Output, Table, time};
-use chancel_domain::TenantId;
+use chancel_domain::{Networks, TenantId};
 use chancel_wire::admin::{AdminReply, AdminRequest, ApiKeyRecord};
+use chancel_wire::policyd::NewApiKeyTerms;
 use serde::Serialize;
 
 /// An API key in JSON. `api_key`, its text, is there only when it was made or rotated just now.
@@ -16,6 +17,7 @@ struct ApiKey {
     version: u32,
     name: String,
     scopes: String,
+    networks: Vec<String>,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
@@ -29,30 +31,71 @@ struct ApiKeys {
     api_keys: Vec<ApiKey>,
 }
 
-pub(super) async fn run(policyd: &Policyd, output: Output, command: ApiKeyCommand) -> Result<(), Failure> {
-    let (tenant, request) = match command {
-        ApiKeyCommand::List { tenant } => return list(policyd, output, tenant).await,
-        ApiKeyCommand::Create {
-            tenant,
-            name,
-            scopes,
-            expires,
-        } => {
-            let expires_at_ms = expires.map(|expiry| expiry.as_millis());
-            (
-                tenant,
-                AdminRequest::CreateApiKey {
-                    tenant,
-                    name,
-                    scopes,
-                    expires_at_ms,
-                },
-            )
+pub(super) async fn of_tenant(
+    policyd: &Policyd,
+    output: Output,
+    command: ApiKeyCommand,
+) -> Result<(), Failure> {
+    match command {
+        ApiKeyCommand::List { tenant } => list(policyd, output, tenant).await,
+        ApiKeyCommand::Create { tenant, key } => create(policyd, output, tenant, key).await,
+        ApiKeyCommand::Rotate { tenant, id } => {
+            change(policyd, output, tenant, &AdminRequest::RotateApiKey(tenant, id)).await
         }
-        ApiKeyCommand::Rotate(ApiKeyName { tenant, id }) => (tenant, AdminRequest::RotateApiKey(tenant, id)),
-        ApiKeyCommand::Revoke(ApiKeyName { tenant, id }) => (tenant, AdminRequest::RevokeApiKey(tenant, id)),
+        ApiKeyCommand::Revoke { tenant, id } => {
+            change(policyd, output, tenant, &AdminRequest::RevokeApiKey(tenant, id)).await
+        }
+    }
+}
+
+pub(super) async fn of_operators(
+    policyd: &Policyd,
+    output: Output,
+    command: OperatorKeyCommand,
+) -> Result<(), Failure> {
+    let command = match command {
+        OperatorKeyCommand::List => ApiKeyCommand::List {
+            tenant: TenantId::OPERATORS,
+        },
+        OperatorKeyCommand::Create { key } => ApiKeyCommand::Create {
+            tenant: TenantId::OPERATORS,
+            key,
+        },
+        OperatorKeyCommand::Rotate { id } => ApiKeyCommand::Rotate {
+            tenant: TenantId::OPERATORS,
+            id,
+        },
+        OperatorKeyCommand::Revoke { id } => ApiKeyCommand::Revoke {
+            tenant: TenantId::OPERATORS,
+            id,
+        },
     };
-    match policyd.ask(&request).await? {
+    of_tenant(policyd, output, command).await
+}
+
+async fn create(policyd: &Policyd, output: Output, tenant: TenantId, key: NewKey) -> Result<(), Failure> {
+    let terms = NewApiKeyTerms {
+        name: key.name,
+        scopes: key.scopes,
+        expires_at_ms: key.expires.map(|expiry| expiry.as_millis()),
+        networks: Networks::try_from(key.networks).map_err(|_| Failure::TooManyNetworks)?,
+    };
+    change(
+        policyd,
+        output,
+        tenant,
+        &AdminRequest::CreateApiKey { tenant, terms },
+    )
+    .await
+}
+
+async fn change(
+    policyd: &Policyd,
+    output: Output,
+    tenant: TenantId,
+    request: &AdminRequest,
+) -> Result<(), Failure> {
+    match policyd.ask(request).await? {
         AdminReply::ApiKey(record, text) => {
             let api_key = ApiKey {
                 api_key: Some(text.0),
@@ -66,7 +109,7 @@ pub(super) async fn run(policyd: &Policyd, output: Output, command: ApiKeyComman
             let api_key = ApiKey::new(tenant, &record);
             output.print(&api_key, || api_key.table())
         }
-        _ => Err(Failure::Unintelligible),
+        _ => Err(Failure::Unintelligible(Daemon::Policyd)),
     }
 }
 
@@ -77,7 +120,7 @@ async fn list(policyd: &Policyd, output: Output, tenant: TenantId) -> Result<(),
         let AdminReply::ApiKeys { api_keys, more } =
             policyd.ask(&AdminRequest::ListApiKeys { tenant, after }).await?
         else {
-            return Err(Failure::Unintelligible);
+            return Err(Failure::Unintelligible(Daemon::Policyd));
         };
         let ended = !more || api_keys.is_empty();
         records.extend(api_keys);
@@ -90,13 +133,16 @@ async fn list(policyd: &Policyd, output: Output, tenant: TenantId) -> Result<(),
         api_keys: records.iter().map(|record| ApiKey::new(tenant, record)).collect(),
     };
     output.print(&api_keys, || {
-        let mut table = Table::new(&["ID", "VERSION", "NAME", "SCOPES", "CREATED", "EXPIRES", "REVOKED"]);
+        let mut table = Table::new(&[
+            "ID", "VERSION", "NAME", "SCOPES", "NETWORKS", "CREATED", "EXPIRES", "REVOKED",
+        ]);
         for key in &api_keys.api_keys {
             table.row(&[
                 &key.id,
                 &key.version.to_string(),
                 &key.name,
                 &key.scopes,
+                &key.networks(),
                 &key.created_at,
                 key.expires_at.as_deref().unwrap_or("never"),
                 key.revoked_at.as_deref().unwrap_or("-"),
@@ -114,10 +160,19 @@ impl ApiKey {
             version: record.version,
             name: record.name.to_string(),
             scopes: record.scopes.to_string(),
+            networks: record.networks.iter().map(ToString::to_string).collect(),
             created_at: time(record.created_at_ms),
             expires_at: record.expires_at_ms.map(time),
             revoked_at: record.revoked_at_ms.map(time),
             api_key: None,
+        }
+    }
+
+    fn networks(&self) -> String {
+        if self.networks.is_empty() {
+            "everywhere".to_owned()
+        } else {
+            self.networks.join(" ")
         }
     }
 
@@ -127,6 +182,7 @@ impl ApiKey {
         table.row(&["version", &self.version.to_string()]);
         table.row(&["name", &self.name]);
         table.row(&["scopes", &self.scopes]);
+        table.row(&["networks", &self.networks()]);
         table.row(&["created", &self.created_at]);
         table.row(&["expires", self.expires_at.as_deref().unwrap_or("never")]);
         if let Some(revoked_at) = &self.revoked_at {

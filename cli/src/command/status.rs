@@ -1,8 +1,10 @@
-//! `chancel status`
+//! `chancel status`: how the daemons are, the alarming things first.
 
+use super::plans;
 use crate::client::Policyd;
-use crate::failure::Failure;
-use crate::output::{Output, Table};
+use crate::failure::{Daemon, Failure};
+use crate::output::{Output, Table, seconds};
+use chancel_domain::plan::Plans;
 use chancel_wire::admin::{AdminReply, AdminRequest, Status};
 use serde::Serialize;
 
@@ -17,6 +19,9 @@ struct Daemons {
 #[derive(Serialize)]
 struct Policy {
     version: String,
+    ledger: String,
+    /// Plans whose terms come from the plans file.
+    changed_plans: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -24,6 +29,15 @@ struct Keyd {
     version: String,
     kek_source: String,
     secret_memory: String,
+    ledger: String,
+    break_glass: BreakGlass,
+}
+
+#[derive(Serialize)]
+struct BreakGlass {
+    open: bool,
+    remaining_ms: u64,
+    uses: u64,
 }
 
 /// How many key files and rows are in which condition.
@@ -38,22 +52,30 @@ struct Comparison {
 
 pub(super) async fn run(policyd: &Policyd, output: Output) -> Result<(), Failure> {
     let AdminReply::Status(status) = policyd.ask(&AdminRequest::Status).await? else {
-        return Err(Failure::Unintelligible);
+        return Err(Failure::Unintelligible(Daemon::Policyd));
     };
-    let daemons = Daemons::from(status);
+    let daemons = Daemons::new(status, &plans::read(policyd).await?);
     output.print(&daemons, || daemons.table())
 }
 
-impl From<Status> for Daemons {
-    fn from(status: Status) -> Self {
+impl Daemons {
+    fn new(status: Status, plans: &Plans) -> Self {
         Self {
             policyd: Policy {
                 version: status.policyd_version,
+                ledger: status.ledger,
+                changed_plans: plans::changed(plans),
             },
             keyd: status.keyd.map(|keyd| Keyd {
                 version: keyd.version,
                 kek_source: keyd.kek_source,
                 secret_memory: keyd.secret_memory,
+                ledger: keyd.ledger,
+                break_glass: BreakGlass {
+                    open: keyd.break_glass.remaining_ms > 0,
+                    remaining_ms: keyd.break_glass.remaining_ms,
+                    uses: keyd.break_glass.uses,
+                },
             }),
             reconciliation: status.reconciliation.map(|found| Comparison {
                 sound: found.sound,
@@ -64,18 +86,27 @@ impl From<Status> for Daemons {
             }),
         }
     }
-}
 
-impl Daemons {
     fn table(&self) -> Table {
         let mut table = Table::without_heading();
+        if let Some(Keyd { break_glass, .. }) = &self.keyd
+            && break_glass.open
+        {
+            table.row(&["BREAK-GLASS", &break_glass.to_string()]);
+        }
         table.row(&["policyd", &self.policyd.version]);
+        table.row(&["decision ledger", &ledger(&self.policyd.ledger)]);
+        table.row(&["plans", &self.policyd.plans()]);
         match &self.keyd {
-            None => table.row(&["keyd", "away"]),
+            None => table.row(&["keyd", "AWAY: uses of private keys and changes of keys fail; see its log"]),
             Some(keyd) => {
                 table.row(&["keyd", &keyd.version]);
+                table.row(&["use ledger", &ledger(&keyd.ledger)]);
                 table.row(&["key-encryption key", &keyd.kek_source]);
                 table.row(&["secret memory", &keyd.secret_memory]);
+                if !keyd.break_glass.open {
+                    table.row(&["break-glass", "closed"]);
+                }
             }
         }
         match &self.reconciliation {
@@ -93,5 +124,79 @@ impl Daemons {
             }
         }
         table
+    }
+}
+
+impl Policy {
+    fn plans(&self) -> String {
+        if self.changed_plans.is_empty() {
+            return "the defaults".to_owned();
+        }
+        format!(
+            "{} as the plans file says (chancel plans show)",
+            self.changed_plans.join(", ")
+        )
+    }
+}
+
+impl std::fmt::Display for BreakGlass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "OPEN for another {} s, {} uses without permits; close it: chancel break-glass close",
+            seconds(self.remaining_ms),
+            self.uses
+        )
+    }
+}
+
+/// A ledger's health, and what it means.
+fn ledger(health: &str) -> String {
+    match health {
+        "writable" => health.to_owned(),
+        "low" => "LOW on space: when it is full, uses of private keys and changes fail; make room now".to_owned(),
+        other => format!(
+            "{}: uses of private keys and changes fail until it can be written; its daemon's log says why",
+            other.to_uppercase()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancel_wire::keyd::{BreakGlassState, KeydHealth};
+
+    fn shown(remaining_ms: u64, ledger: &str) -> String {
+        let status = Status {
+            policyd_version: "1".to_owned(),
+            keyd: Some(KeydHealth {
+                kek_source: "file".to_owned(),
+                secret_memory: "memfd_secret".to_owned(),
+                version: "1".to_owned(),
+                break_glass: BreakGlassState {
+                    remaining_ms,
+                    uses: 2,
+                    longest_ms: 300_000,
+                },
+                ledger: "writable".to_owned(),
+            }),
+            ledger: ledger.to_owned(),
+            reconciliation: None,
+        };
+        Daemons::new(status, &Plans::default()).table().to_string()
+    }
+
+    #[test]
+    fn open_break_glass_is_the_first_thing_that_is_said() {
+        assert!(shown(1500, "writable").starts_with("BREAK-GLASS"));
+        assert!(shown(1500, "writable").contains("OPEN for another 2 s, 2 uses"));
+        assert!(shown(0, "writable").contains("break-glass         closed"));
+    }
+
+    #[test]
+    fn a_ledger_that_is_not_well_says_what_that_means() {
+        assert!(shown(0, "low").contains("make room now"));
+        assert!(shown(0, "unwritable").contains("UNWRITABLE: uses of private keys and changes fail"));
     }
 }

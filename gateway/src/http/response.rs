@@ -37,13 +37,17 @@ pub fn failure(error: &ApiError, json: Json, arrived: bool) -> Response {
     let headers = response.headers_mut();
     match error {
         ApiError::MethodNotAllowed(methods) => {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
+            headers.insert(ALLOW, HeaderValue::from_static(methods.text()));
         }
         ApiError::RateLimited(allowance) => {
             headers.insert(RETRY_AFTER, allowance.retry_after_s.into());
             add_allowance(&mut response, allowance);
         }
-        _ if error.code() == Code::Unavailable => {
+        _ if matches!(
+            error.code(),
+            Code::Unavailable | Code::LedgerUnwritable | Code::IdempotencyInProgress
+        ) =>
+        {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
@@ -96,6 +100,7 @@ fn with_status(status: u16, body: Bytes) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Methods;
     use crate::error::CODES;
     use crate::limits::Limits;
 
@@ -133,7 +138,7 @@ mod tests {
         let away = failure(&ApiError::Unavailable, Json::default(), true);
         assert_eq!(away.headers()["retry-after"], "1");
         assert!(!away.headers().contains_key(CONNECTION));
-        let method = failure(&ApiError::MethodNotAllowed("POST"), Json::default(), false);
+        let method = failure(&ApiError::MethodNotAllowed(Methods::POST), Json::default(), false);
         assert_eq!(method.headers()["allow"], "POST");
         assert_eq!(method.headers()["connection"], "close");
     }

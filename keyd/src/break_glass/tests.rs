@@ -36,9 +36,12 @@ fn it_is_closed_until_it_is_opened_and_again_when_its_time_is_up() {
     assert_eq!(glass.state(last).remaining_ms, 1);
     assert!(glass.enter(now + MINUTE).is_none());
     assert_eq!(glass.state(now + MINUTE).remaining_ms, 0);
-    glass.look(now + MINUTE, |incident| book.record(incident));
-    glass.look(now + MINUTE, |incident| book.record(incident));
-    assert_eq!(*book.written.borrow(), [Incident::Opened(MINUTE), Incident::Expired(1)]);
+    glass.look(now + MINUTE, false, |incident| book.record(incident));
+    glass.look(now + MINUTE, false, |incident| book.record(incident));
+    assert_eq!(
+        *book.written.borrow(),
+        [Incident::Opened(MINUTE), Incident::Expired(1)]
+    );
     assert!(glass.enter(now).is_none(), "a clock that went back opens nothing");
     assert_eq!(glass.uses_in_all(), 1);
 }
@@ -46,13 +49,19 @@ fn it_is_closed_until_it_is_opened_and_again_when_its_time_is_up() {
 #[test]
 fn it_opens_for_no_longer_than_configured_and_never_beyond_the_hard_maximum() {
     let (glass, book, now) = glass();
-    for span in [Duration::ZERO, 5 * MINUTE + Duration::from_millis(1), Duration::MAX] {
+    for span in [
+        Duration::ZERO,
+        5 * MINUTE + Duration::from_millis(1),
+        Duration::MAX,
+    ] {
         let refused = glass.open(now, span, |incident| book.record(incident));
         assert_eq!(refused, Err(KeydError::BreakGlassTime), "{span:?}");
     }
     let eager = BreakGlass::new(24 * 60 * MINUTE);
     assert_eq!(eager.state(now).longest_ms, millis(HARD_MAXIMUM));
-    let refused = eager.open(now, HARD_MAXIMUM + Duration::from_millis(1), |incident| book.record(incident));
+    let refused = eager.open(now, HARD_MAXIMUM + Duration::from_millis(1), |incident| {
+        book.record(incident)
+    });
     assert_eq!(refused, Err(KeydError::BreakGlassTime));
     let never = BreakGlass::new(Duration::ZERO);
     let refused = never.open(now, Duration::from_millis(1), |incident| book.record(incident));
@@ -65,11 +74,18 @@ fn opening_it_again_begins_its_time_anew_and_adds_nothing_to_it() {
     let (glass, book, now) = glass();
     for step in 0..10 {
         let then = now + MINUTE * step / 2;
-        glass.open(then, MINUTE, |incident| book.record(incident)).unwrap();
+        glass
+            .open(then, MINUTE, |incident| book.record(incident))
+            .unwrap();
         assert_eq!(glass.state(then).remaining_ms, millis(MINUTE));
     }
-    glass.open(now, Duration::from_secs(1), |incident| book.record(incident)).unwrap();
-    assert!(glass.enter(now + Duration::from_secs(1)).is_none(), "and can shorten it");
+    glass
+        .open(now, Duration::from_secs(1), |incident| book.record(incident))
+        .unwrap();
+    assert!(
+        glass.enter(now + Duration::from_secs(1)).is_none(),
+        "and can shorten it"
+    );
 }
 
 #[test]
@@ -86,8 +102,11 @@ fn what_cannot_be_recorded_does_not_open_it_and_closes_it_all_the_same() {
     assert_eq!(unrecorded, Err(KeydError::LedgerUnwritable));
     assert!(glass.enter(now).is_none());
     book.full.set(false);
-    glass.look(now, |incident| book.record(incident));
-    assert_eq!(*book.written.borrow(), [Incident::Opened(MINUTE), Incident::Expired(0)]);
+    glass.look(now, false, |incident| book.record(incident));
+    assert_eq!(
+        *book.written.borrow(),
+        [Incident::Opened(MINUTE), Incident::Expired(0)]
+    );
 }
 
 #[test]
@@ -100,7 +119,10 @@ fn closing_it_says_how_often_it_was_used() {
         drop(glass.enter(now));
     }
     glass.close(now, |incident| book.record(incident)).unwrap();
-    assert_eq!(*book.written.borrow(), [Incident::Opened(MINUTE), Incident::Closed(3)]);
+    assert_eq!(
+        *book.written.borrow(),
+        [Incident::Opened(MINUTE), Incident::Closed(3)]
+    );
     assert_eq!(glass.state(now).remaining_ms, 0);
 }
 
@@ -109,9 +131,21 @@ fn the_one_that_looks_after_it_never_waits_for_a_use() {
     let (glass, book, now) = glass();
     glass.open(now, MINUTE, |incident| book.record(incident)).unwrap();
     let using = glass.enter(now);
-    glass.look(now + MINUTE, |incident| book.record(incident));
+    glass.look(now + MINUTE, false, |incident| book.record(incident));
     assert_eq!(*book.written.borrow(), [Incident::Opened(MINUTE)]);
     drop(using);
-    glass.look(now + MINUTE, |incident| book.record(incident));
+    glass.look(now + MINUTE, false, |incident| book.record(incident));
     assert_eq!(book.written.borrow().len(), 2);
+}
+
+#[test]
+fn the_end_of_the_process_closes_it() {
+    let (glass, book, now) = glass();
+    glass.open(now, MINUTE, |incident| book.record(incident)).unwrap();
+    glass.look(now, true, |incident| book.record(incident));
+    assert_eq!(
+        *book.written.borrow(),
+        [Incident::Opened(MINUTE), Incident::Closed(0)]
+    );
+    assert!(glass.enter(now).is_none());
 }

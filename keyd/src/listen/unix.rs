@@ -3,7 +3,7 @@
 //! All threads exist before the sandbox is sealed, so the number of connections is bounded by construction
 //! and the filter allows no new threads.
 
-use super::{Admission, AuthenticatedPeer, Refusal};
+use super::{Admission, AuthenticatedPeer, OPERATOR_UID, Refusal};
 use crate::connection;
 use crate::dispatch::Keyd;
 use chancel_sandbox::{Sandboxed, peer_credentials};
@@ -21,10 +21,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// Connections that are served at once, and the threads that serve them.
-pub const CONNECTIONS: usize = 16;
 /// Connections of one account, so that the gateway's cannot crowd policyd's out.
-const CONNECTIONS_PER_ACCOUNT: usize = CONNECTIONS / 2;
+const CONNECTIONS_PER_ACCOUNT: usize = 8;
+/// Connections of the operator's account.
+const OPERATOR_CONNECTIONS: usize = 2;
+/// Connections that are served at once, and the threads that serve them: nobody's share is taken from another's.
+pub const CONNECTIONS: usize = 2 * CONNECTIONS_PER_ACCOUNT + OPERATOR_CONNECTIONS;
 
 /// Binds the socket. A stale socket file is replaced, one that somebody answers on is not.
 ///
@@ -172,7 +174,11 @@ impl<'a> Share<'a> {
     fn take(open: &'a Mutex<HashMap<u32, usize>>, uid: u32) -> Option<Self> {
         let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(uid).or_default();
-        if *count >= CONNECTIONS_PER_ACCOUNT {
+        let share = match uid {
+            OPERATOR_UID => OPERATOR_CONNECTIONS,
+            _ => CONNECTIONS_PER_ACCOUNT,
+        };
+        if *count >= share {
             return None;
         }
         *count += 1;

@@ -3,6 +3,7 @@
 
 mod keyd;
 mod ledger;
+mod memory;
 mod peers;
 mod plans;
 mod rules;

@@ -21,6 +21,8 @@ use tempfile::TempDir;
 const ACCOUNT: u32 = 61002;
 const GATEWAY_TOKEN: [u8; 32] = [0x21; 32];
 pub const KEYD_TOKEN: [u8; 32] = [3; 32];
+/// The key of the API keys' hashes.
+pub const SECRET: [u8; 32] = [4; 32];
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {
@@ -80,7 +82,7 @@ impl Installation {
         for (file, contents) in [
             ("gateway.token", GATEWAY_TOKEN),
             ("keyd.token", KEYD_TOKEN),
-            ("secret", [4; 32]),
+            ("secret", SECRET),
         ] {
             let path = self.path("etc").join(file);
             fs::write(&path, contents).unwrap();
@@ -256,6 +258,22 @@ impl Policyd<'_> {
 
     pub fn kernel_status(&self) -> String {
         fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap()
+    }
+
+    /// Its memory.
+    pub fn resident_kib(&self) -> u64 {
+        self.kib_of("VmRSS:")
+    }
+
+    /// The most it ever had.
+    pub fn most_resident_kib(&self) -> u64 {
+        self.kib_of("VmHWM:")
+    }
+
+    fn kib_of(&self, label: &str) -> u64 {
+        let status = self.kernel_status();
+        let line = status.lines().find_map(|line| line.strip_prefix(label)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Ends it at once, as `kill -9` does.

@@ -195,7 +195,7 @@ fn flood(mut peer: chancel_tests::actor::Held<chancel_tests::raw::Peer>, number:
     };
     for serial in 0..count {
         let claims = PermitClaims {
-            epoch: 1 + serial % 3,
+            epoch: 1 + serial as u64 % 3,
             serial: serial as u64 + 1,
             expires_at_ms: 1_000 * serial as u64,
             tenant: TenantId::from_bytes([number as u8; 16]),
