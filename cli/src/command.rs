@@ -37,7 +37,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Policy(command) => policy::run(&policyd()?, output, command).await,
             Command::BreakGlass(command) => break_glass::run(&keyd()?, output, command).await,
             Command::Audit(command) => audit::run(keyd, output, command).await,
-            Command::Status => status::run(&policyd()?, output).await,
+            Command::Status => status::run(policyd, keyd, output).await,
         }
     })
 }

@@ -73,7 +73,7 @@ pub enum Failure {
         error: KeydError,
     },
     /// Too long for this installation.
-    #[error("break-glass can be opened for at most {longest_s} s here; nothing was opened; try again with --for {longest_s}s")]
+    #[error("nothing was opened: {}", longest(*longest_s))]
     BreakGlassTime {
         /// The longest time, seconds.
         longest_s: u64,
@@ -104,7 +104,9 @@ pub enum Failure {
         source: NotAnAuditKey,
     },
     /// Verification found something; all of it was printed.
-    #[error("the ledgers are NOT sound: {0} findings; keep the files as they are, and see docs/operations/audit.md")]
+    #[error(
+        "the ledgers are NOT sound: {0} findings; keep the files as they are, and see docs/operations/audit.md"
+    )]
     NotSound(u64),
     /// A directory without a ledger: nothing was checked, which is not the same as sound.
     #[error("{}: no ledger in it", .0.display())]
@@ -127,6 +129,15 @@ const fn advice(error: AdminError) -> &'static str {
         AdminError::PlanLimit => "; see `chancel tenant usage`, revoke one or change the plan",
         AdminError::Storage => "; policyd's log says how",
         _ => "",
+    }
+}
+
+fn longest(longest_s: u64) -> String {
+    match longest_s {
+        0 => "break-glass is switched off in keyd's configuration".to_owned(),
+        longest_s => {
+            format!("break-glass is opened for at most {longest_s} s here; try again with --for {longest_s}s")
+        }
     }
 }
 

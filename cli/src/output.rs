@@ -22,7 +22,11 @@ impl Output {
     ///
     /// # Errors
     /// [`Failure::NotWritten`].
-    pub fn print<T: Serialize, D: fmt::Display>(self, answer: &T, table: impl FnOnce() -> D) -> Result<(), Failure> {
+    pub fn print<T: Serialize, D: fmt::Display>(
+        self,
+        answer: &T,
+        table: impl FnOnce() -> D,
+    ) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let written = if self.json {
             serde_json::to_writer(&mut out, answer)

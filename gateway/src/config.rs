@@ -1,5 +1,7 @@
 //! The gateway's configuration file. Read once, before anything else, and never again.
 
+use crate::http::proxies::ProxyHeader;
+use chancel_domain::Networks;
 use chancel_service::account::Account;
 use chancel_service::log::Level;
 use serde::Deserialize;
@@ -24,6 +26,12 @@ pub struct Config {
     pub address_file: Option<PathBuf>,
     /// The same for the monitor.
     pub monitor_address_file: Option<PathBuf>,
+    /// Networks of the proxies whose word on where a request comes from is believed; none by default.
+    #[serde(default)]
+    pub trusted_proxies: Networks,
+    /// The header in which they say so.
+    #[serde(default)]
+    pub proxy_header: ProxyHeader,
     /// The least severe events that are logged.
     #[serde(default)]
     pub log: Level,
@@ -127,9 +135,23 @@ token_file = "/etc/chancel/gateway/gateway.token"
             ("account = 61002\n", ""),
             ("listen = \"127.0.0.1:8443\"", "listen = \"localhost\""),
             ("[tls]", "[tls]\nverify = false"),
+            ("[tls]", "trusted_proxies = [\"10.0.0.1/8\"]\n[tls]"),
+            ("[tls]", "trusted_proxies = \"10.0.0.0/8\"\n[tls]"),
+            ("[tls]", "proxy_header = \"x-real-ip\"\n[tls]"),
         ] {
             loaded(&GOOD.replace(from, to)).unwrap_err();
         }
+    }
+
+    #[test]
+    fn no_proxy_is_believed_unless_it_is_named() {
+        let config = loaded(GOOD).unwrap();
+        assert!(config.trusted_proxies.is_empty());
+        assert_eq!(config.proxy_header, ProxyHeader::Either);
+        let named = "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nproxy_header = \"forwarded\"\n[tls]";
+        let config = loaded(&GOOD.replace("[tls]", named)).unwrap();
+        assert!(config.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
+        assert_eq!(config.proxy_header, ProxyHeader::Forwarded);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! `{"data":{…},"request_id":"…","timestamp":"…"}` and
 //! `{"error":{"error_code":"…","message":"…"},"request_id":"…","timestamp":"…"}`.
 //!
-//! Values are numbers, short text and base64, so a writer of a few lines does what a serializer would, and
+//! Values are numbers, short text, lists and base64, so a writer of a few lines does what a serializer would, and
 //! base64 goes into the answer without a copy of the plaintext in between.
 
 use crate::error::ApiError;
@@ -71,6 +71,61 @@ impl Object<'_> {
         self.name(name);
         // NOTE(expect): text always serializes, and a Vec takes it.
         serde_json::to_writer(&mut *self.out, value).expect("text serializes into a Vec");
+    }
+
+    /// A field of text that may be absent, which is null.
+    pub fn optional_text(&mut self, name: &'static str, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(name, value),
+            None => {
+                self.name(name);
+                self.out.extend_from_slice(b"null");
+            }
+        }
+    }
+
+    /// A field with a number that may be absent, which is null.
+    pub fn optional_number(&mut self, name: &'static str, value: Option<u64>) {
+        match value {
+            Some(value) => self.number(name, value),
+            None => self.optional_text(name, None),
+        }
+    }
+
+    /// A field that is a list of texts.
+    pub fn texts<'t>(&mut self, name: &'static str, values: impl IntoIterator<Item = &'t str>) {
+        self.name(name);
+        self.out.push(b'[');
+        for (index, value) in values.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            // NOTE(expect): text always serializes, and a Vec takes it.
+            serde_json::to_writer(&mut *self.out, value).expect("text serializes into a Vec");
+        }
+        self.out.push(b']');
+    }
+
+    /// A field that is a list of values which are JSON already.
+    pub fn raw_list(&mut self, name: &'static str, values: &[String]) {
+        self.name(name);
+        self.out.push(b'[');
+        self.out.extend_from_slice(values.join(",").as_bytes());
+        self.out.push(b']');
+    }
+
+    /// An object whose fields are named by another daemon.
+    pub fn pairs(&mut self, name: &'static str, pairs: &[(String, String)]) {
+        let named: std::collections::BTreeMap<_, _> =
+            pairs.iter().map(|(name, value)| (name, value)).collect();
+        self.name(name);
+        // NOTE(expect): text always serializes, and a Vec takes it.
+        serde_json::to_writer(&mut *self.out, &named).expect("text serializes into a Vec");
+    }
+
+    /// Makes room for a secret, so that the buffer does not grow while it is written.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(FRAME + bytes);
     }
 
     /// A field of bytes, as base64.
@@ -147,12 +202,18 @@ mod tests {
             data.object("plan", |plan| plan.text("name", "free"));
             data.list("keys", &[1u32, 2], |key, number| key.number("n", *number));
             data.list("none", &[0u32; 0], |_, _| {});
+            data.optional_text("absent", None);
+            data.optional_number("some", Some(3));
+            data.texts("texts", ["a\"", "b"]);
+            data.raw_list("raw", &["{\"a\":1}".to_owned(), "{}".to_owned()]);
+            data.pairs("saw", &[("b\"".to_owned(), "2".to_owned())]);
         });
         let parsed: Value = serde_json::from_slice(&written).unwrap();
         assert_eq!(
             parsed["data"],
             json!({"ciphertext": "AP/+", "empty": "", "key_version": 7, "name": "a \"b\"\n\u{1f}ä", "valid": false,
-                   "plan": {"name": "free"}, "keys": [{"n": 1}, {"n": 2}], "none": []})
+                   "plan": {"name": "free"}, "keys": [{"n": 1}, {"n": 2}], "none": [],
+                   "absent": null, "some": 3, "texts": ["a\"", "b"], "raw": [{"a": 1}, {}], "saw": {"b\"": "2"}})
         );
         assert_eq!(parsed["request_id"], "abababab-abab-abab-abab-abababababab");
         assert!(parsed["timestamp"].as_str().unwrap().ends_with('Z'));

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod listener;
+pub mod proxies;
 mod refused_head;
 pub mod request_id;
 pub mod response;

@@ -92,7 +92,7 @@ impl Default for Metrics {
                 .chain(["none"])
                 .map(|name| (name, Durations::default()))
                 .collect(),
-            errors: Default::default(),
+            errors: std::array::from_fn(|_| AtomicU64::default()),
         }
     }
 }

@@ -76,6 +76,9 @@ impl Monitor {
             up("keyd", keyd.is_some()),
         ];
         samples.extend(self.gateway.metrics.samples(&self.gateway.limits));
+        let stood_in = self.gateway.break_glass.granted();
+        let name = "chancel_gateway_break_glass_requests_total";
+        samples.push(Sample::new(name, None, stood_in));
         samples.extend(policyd.unwrap_or_default());
         samples.extend(keyd.unwrap_or_default());
         plain(200, TEXT, text::render(samples))

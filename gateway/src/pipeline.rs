@@ -4,44 +4,53 @@
 //! 2. [`api_key`]: the `x-api-key` header.
 //! 3. [`identity`]: policyd resolves the key.
 //! 4. [`context`]: request id and tenant.
-//! 5. [`rate_limit`].
+//! 5. [`rate_limit`]; [`unknown_sources`] for who is not known.
 //! 6. [`policy`]: policyd's verdict.
+//!    When policyd does not answer, [`break_glass`].
 //! 7. [`route`]: public-key work here, private-key work in keyd.
 //!
-//! 3 and 6 share one call to policyd. A permit that stage 5 leaves unused expires by itself; what changes keys
-//! would be done by then, and has a call of its own for stage 3.
+//! 3 and 6 share one call to policyd. For callers that it has confirmed lately, 5 comes before that call, so that a
+//! request over the rate is neither counted nor recorded; for others it comes after. What changes something would be
+//! done by then, and has a call of its own for stage 3.
 
 pub mod api_key;
+mod asking;
+pub mod break_glass;
 pub mod context;
+pub mod idempotency;
 pub mod identity;
 pub mod policy;
 pub mod rate_limit;
 pub mod route;
 pub mod skip;
+pub mod unknown_sources;
 
 use crate::api::{Query, Route};
-use crate::deadline::Deadline;
 use crate::envelope::{self, Json};
 use crate::error::ApiError;
-use crate::http::response::{self, Response};
+use crate::http::proxies::Proxies;
+use crate::http::response::{self, Marks, Response};
 use crate::http::{body, request_id};
 use crate::keyd_client::KeydClient;
+use crate::known_callers::KnownCallers;
 use crate::limits::{Claim, Limits};
 use crate::metrics::Metrics;
 use crate::policyd_client::PolicydClient;
+use asking::Stages;
+use break_glass::BreakGlass;
 use chancel_domain::{RequestId, TenantId};
-use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE};
-use chancel_wire::policyd::{Ask, Caller, Subject};
+use chancel_wire::policyd::{Ask, Caller};
 use context::Context;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use policy::Grant;
-use rate_limit::{Allowance, RateLimits};
+use rate_limit::RateLimits;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use unknown_sources::UnknownSources;
 
 /// Everything that answering a request needs. Each serving thread has its own connections to the other daemons;
 /// all share the rest.
@@ -50,8 +59,16 @@ pub struct Gateway {
     pub policyd: PolicydClient,
     /// The daemon that holds the keys.
     pub keyd: KeydClient,
-    /// Token buckets.
+    /// Token buckets of callers.
     pub rates: Arc<RateLimits>,
+    /// Callers that policyd has confirmed.
+    pub callers: Arc<KnownCallers>,
+    /// Token buckets of addresses that send unknown API keys.
+    pub sources: Arc<UnknownSources>,
+    /// What stands in for policyd when an operator says so.
+    pub break_glass: Arc<BreakGlass>,
+    /// Whose word on where a request comes from is believed.
+    pub proxies: Arc<Proxies>,
     /// What is taken at once.
     pub limits: Arc<Limits>,
     /// Counters.
@@ -76,7 +93,7 @@ pub trait Operation: Sized + Send {
 struct Noted {
     route: Option<Route>,
     tenant: Option<TenantId>,
-    allowance: Option<Allowance>,
+    marks: Marks,
 }
 
 /// A finished answer, with its claim on memory until it has been sent.
@@ -87,7 +104,7 @@ struct Finished {
 }
 
 /// Answers a request.
-pub async fn respond(gateway: &Gateway, request: Request<Incoming>, source: IpAddr) -> Response {
+pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr) -> Response {
     let began = Instant::now();
     let (parts, mut incoming) = request.into_parts();
     let id = request_id::of(&parts.headers);
@@ -98,7 +115,7 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, source: IpAd
             status: 200,
             claim: gateway.limits.memory(),
         }),
-        None => stages(gateway, &parts, &mut incoming, id, source, &mut noted).await,
+        None => stages(gateway, &parts, &mut incoming, id, peer, &mut noted).await,
     };
     let (mut response, error) = match outcome {
         Ok(finished) => (
@@ -111,7 +128,7 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, source: IpAd
             (response::failure(&error, json, arrived), Some(error))
         }
     };
-    response::add_common(&mut response, id, noted.allowance.as_ref());
+    response::add_common(&mut response, id, &noted.marks);
     let took = began.elapsed();
     let route = noted.route.map_or("none", Route::name);
     let status = response.status().as_u16();
@@ -131,7 +148,7 @@ async fn stages(
     parts: &Parts,
     incoming: &mut Incoming,
     id: RequestId,
-    source: IpAddr,
+    peer: IpAddr,
     noted: &mut Noted,
 ) -> Result<Finished, ApiError> {
     let query = Query::new(parts.uri.query());
@@ -140,87 +157,29 @@ async fn stages(
     let route = Route::find(&parts.method, path)?;
     noted.route = Some(route);
     let api_key = api_key::take(&parts.headers)?;
+    let source = gateway.proxies.source(&parts.headers, peer)?;
     let _turn = gateway.limits.enter()?;
     let caller = Caller {
         api_key,
         request: id,
         source,
+        idempotency_key: None,
     };
+    let mut stages = Stages::begin(gateway, caller, noted)?;
     if body::is_large(incoming) {
         // Memory is not for everybody who can spell an API key.
-        let about = policy::About::of(&Ask::ReadTenant);
-        let deadline = Deadline::after(REQUEST_DEADLINE);
-        identity::recognise(&gateway.policyd, Caller { ..caller }, about, deadline).await?;
+        stages.recognise().await?;
     }
     let mut claim = gateway.limits.memory();
     let body = body::read(incoming, &mut claim).await?;
-    let mut stages = Stages {
-        gateway,
-        caller,
-        noted,
-    };
-    let (status, json) = route::dispatch(route, &body, path, query, &mut stages).await?;
+    if route.honours_idempotency_key() {
+        match idempotency::take(&parts.headers) {
+            Ok(key) => stages.with_idempotency_key(key),
+            Err(error) => return Err(stages.refuse(error).await?),
+        }
+    }
+    let json = route::dispatch(route, &body, path, query, &mut stages).await?;
+    let status = route.success();
     claim.grow_to(json.len())?;
     Ok(Finished { json, status, claim })
-}
-
-/// The stages that every operation goes through once it has been parsed.
-pub struct Stages<'a> {
-    gateway: &'a Gateway,
-    caller: Caller<'a>,
-    noted: &'a mut Noted,
-}
-
-impl Stages<'_> {
-    async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
-        let operation = match parsed {
-            Ok(operation) => operation,
-            Err(error) => return Err(self.refuse(error).await?),
-        };
-        let ask = operation.ask();
-        let about = policy::About::of(&ask);
-        let changes_keys = matches!(ask, Ask::GenerateKey(_) | Ask::RotateKey(_) | Ask::RetireKey(..));
-        let deadline = Deadline::after(if changes_keys {
-            LIFECYCLE_DEADLINE
-        } else {
-            REQUEST_DEADLINE
-        });
-        // policyd's answer to these means that the change is done, so the rate is looked at before the question.
-        let _change = if changes_keys {
-            self.admit(about, deadline).await?;
-            Some(self.gateway.limits.enter_change()?)
-        } else {
-            None
-        };
-        let caller = Caller { ..self.caller };
-        let request = caller.request;
-        let identified = identity::identify(&self.gateway.policyd, caller, ask, deadline).await?;
-        let context = Context::attach(&identified, request, &self.gateway.keyd, deadline);
-        if !changes_keys {
-            self.count(&identified.subject)?;
-        }
-        let grant = policy::judge(identified.verdict, about)?;
-        operation.carry_out(grant, context).await
-    }
-
-    /// A request that makes no sense goes through the stages before the last all the same: what is wrong with it
-    /// is for a caller that policyd knows, and counts as one of its requests.
-    async fn refuse(&mut self, error: ApiError) -> Result<ApiError, ApiError> {
-        let about = policy::About::of(&Ask::ReadTenant);
-        self.admit(about, Deadline::after(REQUEST_DEADLINE)).await?;
-        Ok(error)
-    }
-
-    /// Stages 3 to 5 alone, with a question that permits nothing.
-    async fn admit(&mut self, about: policy::About, deadline: Deadline) -> Result<(), ApiError> {
-        let caller = Caller { ..self.caller };
-        let subject = identity::recognise(&self.gateway.policyd, caller, about, deadline).await?;
-        self.count(&subject)
-    }
-
-    fn count(&mut self, subject: &Subject) -> Result<(), ApiError> {
-        self.noted.tenant = Some(subject.tenant);
-        self.noted.allowance = self.gateway.rates.take(subject)?;
-        Ok(())
-    }
 }

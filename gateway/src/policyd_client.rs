@@ -150,7 +150,9 @@ fn failed(request: RequestId, failure: PolicydFailure) -> NotJudged {
     tracing::debug!(%request, reason = %failure, "policyd could not judge");
     match failure {
         PolicydFailure::Storage => NotJudged::Silent,
-        PolicydFailure::KeydUnavailable | PolicydFailure::Overloaded => NotJudged::Failed(ApiError::Unavailable),
+        PolicydFailure::KeydUnavailable | PolicydFailure::Overloaded => {
+            NotJudged::Failed(ApiError::Unavailable)
+        }
         PolicydFailure::LedgerUnwritable => NotJudged::Failed(ApiError::LedgerUnwritable),
         PolicydFailure::Malformed | PolicydFailure::NotForThisPeer => {
             tracing::error!(%request, reason = %failure, "policyd refused the question");

@@ -5,14 +5,18 @@ mod address;
 mod threads;
 
 use crate::config::{Config, Peer, Protection, Unprotected};
+use crate::http::proxies::Proxies;
 use crate::http::response::Response;
 use crate::http::tls::{self, TlsError};
 use crate::http::{self, Place, Served, Site};
 use crate::keyd_client::KeydClient;
+use crate::known_callers::{KnownCallers, NoRandomness};
 use crate::limits::{Limits, MAX_CONNECTIONS, MAX_MONITOR_CONNECTIONS};
 use crate::metrics::{Connections, Metrics};
 use crate::monitor::Monitor;
+use crate::pipeline::break_glass::BreakGlass;
 use crate::pipeline::rate_limit::RateLimits;
+use crate::pipeline::unknown_sources::UnknownSources;
 use crate::pipeline::{self, Gateway};
 use crate::policyd_client::PolicydClient;
 use address::AddressError;
@@ -67,8 +71,8 @@ pub enum StartError {
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
     /// The random generator does not work.
-    #[error("the cryptographic library has no randomness")]
-    NoRandomness,
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// An address could not be taken or told.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -124,8 +128,16 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     default_provider()
         .secure_random
         .fill(&mut [0; 1])
-        .map_err(|_| StartError::NoRandomness)?;
-    let shared = Shared::default();
+        .map_err(|_| NoRandomness)?;
+    let shared = Shared {
+        rates: Arc::default(),
+        callers: Arc::new(KnownCallers::new()?),
+        sources: Arc::default(),
+        break_glass: Arc::default(),
+        proxies: Arc::new(Proxies::new(config.trusted_proxies.clone(), config.proxy_header)),
+        limits: Arc::default(),
+        metrics: Arc::default(),
+    };
     let workers = match config.workers {
         None => threads::cores().clamp(1, threads::MOST_WORKERS),
         Some(workers @ 1..=threads::MOST_WORKERS) => workers,
@@ -208,9 +220,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
 }
 
 /// What all serving threads share.
-#[derive(Default)]
 struct Shared {
     rates: Arc<RateLimits>,
+    callers: Arc<KnownCallers>,
+    sources: Arc<UnknownSources>,
+    break_glass: Arc<BreakGlass>,
+    proxies: Arc<Proxies>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
 }
@@ -242,6 +257,10 @@ fn gateway(
         policyd: PolicydClient::new(client(&config.policyd, &tokens.policyd)),
         keyd: KeydClient::new(client(&config.keyd, &tokens.keyd)),
         rates: shared.rates.clone(),
+        callers: shared.callers.clone(),
+        sources: shared.sources.clone(),
+        break_glass: shared.break_glass.clone(),
+        proxies: shared.proxies.clone(),
         limits: shared.limits.clone(),
         metrics: shared.metrics.clone(),
     })

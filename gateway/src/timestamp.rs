@@ -10,6 +10,11 @@ pub fn now() -> String {
     PRINTER.timestamp_to_string(&Timestamp::now())
 }
 
+/// The present time as Unix milliseconds.
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
 /// A time that another daemon gave as Unix milliseconds. What lies outside the calendar (years -9999 to
 /// 9999) is shown as its nearest end rather than failing an answer over a date.
 pub fn from_unix_ms(ms: i64) -> String {

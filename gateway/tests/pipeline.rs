@@ -6,13 +6,18 @@ mod support;
 use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chancel_domain::{Algorithm, KeyVersion, Operation, Plan, TenantId};
+use chancel_domain::plan::Rate;
+use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
 use chancel_pqc::{Envelope, Purpose, SharedSecret};
 use chancel_wire::keyd::KeydError;
 use chancel_wire::policyd::{Ask, AskFailure, DenyReason, Outcome, Rule, Verdict};
 use support::{Judge, Scene, Script, TENANT, granted, key, request};
 
 const SIGN: &str = "/api/v1/signature/sign";
+const FREE: Option<Rate> = Some(Rate {
+    per_second: 10,
+    burst: 20,
+});
 const MESSAGE: &str = r#"{"message": "aGk="}"#;
 
 #[test]
@@ -81,6 +86,7 @@ fn keyd_is_not_asked_without_a_grant() {
     let no_permit: Box<Judge> = Box::new(|_| Verdict::Granted {
         key: key(Algorithm::MlDsa65, KeyVersion::FIRST),
         permit: None,
+        target: None,
     });
     let something_else: Box<Judge> = Box::new(|_| {
         let keys = Vec::new();
@@ -126,9 +132,9 @@ fn unknown_and_denied_callers_read_the_same() {
 }
 
 #[test]
-fn a_request_over_the_rate_leaves_its_permit_unused() {
+fn a_request_over_the_rate_is_not_even_asked_about() {
     let scene = Scene::start(Script {
-        plan: Plan::Free,
+        rate: FREE,
         ..Script::default()
     });
     let mut limited = 0;
@@ -150,7 +156,7 @@ fn a_request_over_the_rate_leaves_its_permit_unused() {
         }
     }
     assert!((1..=5).contains(&limited), "{limited}");
-    assert_eq!(scene.asked.lock().unwrap().len(), 25);
+    assert_eq!(scene.asked.lock().unwrap().len(), 25 - limited);
     assert_eq!(scene.uses(), 25 - limited);
 }
 
@@ -158,7 +164,7 @@ fn a_request_over_the_rate_leaves_its_permit_unused() {
 fn a_change_of_keys_over_the_rate_is_not_made() {
     let scene = Scene::start(Script {
         judge: Box::new(|_| Verdict::Failed(AskFailure::KeyNotFound)),
-        plan: Plan::Free,
+        rate: FREE,
         ..Script::default()
     });
     let rotate = request("POST", "/api/v1/kms/keys/rotate", r#"{"algorithm":"Dilithium3"}"#);
@@ -171,7 +177,7 @@ fn a_change_of_keys_over_the_rate_is_not_made() {
 fn a_key_that_is_no_longer_accepted_does_not_use_up_the_rate() {
     let scene = Scene::start(Script {
         judge: denied(DenyReason::NotAuthenticated),
-        plan: Plan::Free,
+        rate: FREE,
         ..Script::default()
     });
     for _ in 0..40 {
@@ -283,11 +289,16 @@ fn what_is_sealed_opens_for_the_tenant_that_policyd_named_and_for_no_other() {
         .as_ref()
         .to_vec();
     let judge: Box<Judge> = Box::new(move |ask| {
-        let Verdict::Granted { mut key, permit } = granted(ask) else {
+        let Verdict::Granted {
+            mut key,
+            permit,
+            target,
+        } = granted(ask)
+        else {
             panic!("a grant");
         };
         key.public_key.clone_from(&public);
-        Verdict::Granted { key, permit }
+        Verdict::Granted { key, permit, target }
     });
     let scene = Scene::start(Script {
         judge,

@@ -1,8 +1,8 @@
 //! keyd's configuration file. Read once, before anything else, and never again.
 
 use crate::break_glass::{DEFAULT_LONGEST, HARD_MAXIMUM};
+use chancel_ledger::LedgerConfig;
 use chancel_service::account::Account;
-use chancel_service::ledger::LedgerConfig;
 use chancel_service::log::Level;
 use chancel_service::period::Period;
 use serde::Deserialize;
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn break_glass_lasts_five_minutes_unless_told_otherwise_and_fifteen_at_most() {
-        let minutes = |count| Some(Duration::from_secs(count * 60));
+        let minutes = |count: u64| Some(Duration::from_secs(count * 60));
         for (text, expected) in [
             ("", minutes(5)),
             ("longest = \"0s\"", minutes(5)),

@@ -1,7 +1,9 @@
 //! The one match from a request to its handler, and the one table of who may ask for what.
 
+mod handlers;
+
 use crate::audit_key::AuditKey;
-use crate::break_glass::{BreakGlass, Incident, NotRecorded};
+use crate::break_glass::BreakGlass;
 use crate::keyring::Keyring;
 use crate::listen::AuthenticatedPeer;
 use crate::metrics::Metrics;
@@ -9,17 +11,12 @@ use crate::ops;
 use crate::permit::PermitBook;
 use crate::pool::Pools;
 use crate::use_ledger::UseLedger;
-use crate::verified::VerifiedUse;
-use chancel_ledger::{CheckpointRequest, Hash, LedgerId, LedgerName};
 use chancel_sandbox::Sandboxed;
 use chancel_wire::hello::Role;
-use chancel_wire::keyd::{
-    BreakGlassClaims, BreakGlassCommand, BreakGlassState, CheckpointClaims, KeyIdentity, KeydError,
-    KeydHealth, KeydReply, KeydRequest,
-};
+use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
+use handlers::announce;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
+use std::time::Instant;
 
 /// What a keyd is made of.
 pub struct Parts {
@@ -161,127 +158,6 @@ impl Keyd {
         }
         Ok(())
     }
-
-    /// Does what may be done, and records it: the output leaves this function after its record was written, or not at all.
-    fn use_key(&self, verified: &VerifiedUse<'_>) -> Result<Zeroizing<Vec<u8>>, KeydError> {
-        let performed = ops::perform(self.keyring(), verified);
-        let operation = verified.input().operation();
-        tracing::debug!(request = %verified.caller().request, tenant = %verified.tenant(), %operation,
-            key = %verified.key().handle, succeeded = performed.is_ok(), "key used");
-        let result = performed.as_ref().map(|_| ()).map_err(|error| *error);
-        self.uses().used(verified, result)?;
-        if performed.is_ok() {
-            self.metrics.key_used(operation);
-        }
-        performed
-    }
-
-    fn use_in_break_glass(
-        &self,
-        claims: &BreakGlassClaims,
-        input: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, KeydError> {
-        let entered = self.parts.break_glass.enter(Instant::now());
-        let open = entered.ok_or(KeydError::BreakGlassClosed)?;
-        let verified = VerifiedUse::in_break_glass(&open, claims, input)?;
-        tracing::error!(tenant = %claims.tenant, api_key = %claims.api_key, request = %claims.request,
-            operation = %verified.input().operation(), key = %claims.key.handle, "break-glass used");
-        self.use_key(&verified)
-    }
-
-    fn command_break_glass(
-        &self,
-        peer: AuthenticatedPeer,
-        command: &BreakGlassCommand,
-    ) -> Result<BreakGlassState, KeydError> {
-        let (glass, now) = (&self.parts.break_glass, Instant::now());
-        let record = |reason| {
-            move |incident| -> Result<(), NotRecorded> {
-                self.uses().break_glass(incident, Some(peer.uid()), reason)?;
-                announce(incident, reason);
-                Ok(())
-            }
-        };
-        match command {
-            BreakGlassCommand::Open { for_ms, reason } => {
-                glass.open(now, Duration::from_millis(*for_ms), record(Some(reason)))?;
-            }
-            BreakGlassCommand::Close => glass.close(now, record(None))?,
-            BreakGlassCommand::Status => {}
-        }
-        Ok(glass.state(now))
-    }
-
-    /// Makes a key pair. One whose making cannot be recorded is destroyed again.
-    fn generate(&self, key: &KeyIdentity) -> Result<Vec<u8>, KeydError> {
-        self.refuse_when_unwritable()?;
-        let made = ops::generate(self.keyring(), key)?;
-        if let Err(error) = self.uses().key_changed("generated", key) {
-            ops::destroy(self.keyring(), key)?;
-            return Err(error.into());
-        }
-        Ok(made.public().to_vec())
-    }
-
-    /// Destroys a key. When the end of it cannot be recorded, policyd hears of an error and asks again.
-    fn destroy(&self, key: &KeyIdentity) -> Result<(), KeydError> {
-        self.refuse_when_unwritable()?;
-        ops::destroy(self.keyring(), key)?;
-        Ok(self.uses().key_changed("destroyed", key)?)
-    }
-
-    fn refuse_when_unwritable(&self) -> Result<(), KeydError> {
-        if self.uses().is_unwritable() {
-            return Err(KeydError::LedgerUnwritable);
-        }
-        Ok(())
-    }
-
-    /// policyd says which state of its ledger; that it is the ledger of decisions is not for it to say.
-    fn sign_policyds_checkpoint(&self, claims: &CheckpointClaims) -> Result<Vec<u8>, KeydError> {
-        let state = CheckpointRequest {
-            id: LedgerId::from_bytes(claims.ledger),
-            covers: claims.seq,
-            head: Hash::from_bytes(claims.head),
-        };
-        self.audit_key()
-            .sign(LedgerName::Decisions, &state)
-            .map_err(|error| {
-                tracing::error!(%error, "checkpoint not signed");
-                KeydError::SelfCheckFailed
-            })
-    }
-
-    fn sign_own_checkpoint(&self, state: &CheckpointRequest) -> Option<Vec<u8>> {
-        self.audit_key()
-            .sign(LedgerName::Uses, state)
-            .inspect_err(|error| tracing::error!(%error, "checkpoint not signed"))
-            .ok()
-    }
-
-    fn health(&self) -> KeydHealth {
-        KeydHealth {
-            kek_source: self.keyring().kek().source().to_owned(),
-            secret_memory: self.keyring().secret_memory().to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            break_glass: self.parts.break_glass.state(Instant::now()),
-            ledger: self.uses().health().name().to_owned(),
-        }
-    }
-
-    fn samples(&self) -> Vec<chancel_wire::metric::Sample> {
-        let glass = &self.parts.break_glass;
-        let mut samples = self.metrics.samples();
-        samples.extend(crate::metrics::of_ledger(
-            self.uses().health(),
-            self.uses().statistics(),
-        ));
-        samples.extend(crate::metrics::of_break_glass(
-            &glass.state(Instant::now()),
-            glass.uses_in_all(),
-        ));
-        samples
-    }
 }
 
 /// Who may ask for what.
@@ -318,16 +194,6 @@ const fn is_want_of_right(error: KeydError) -> bool {
             | KeydError::NotForThisPeer
             | KeydError::BreakGlassClosed
     )
-}
-
-/// Break-glass is an alarm whatever becomes of it: each of these is a line that a host's monitoring wakes people for.
-fn announce(incident: Incident, reason: Option<&chancel_domain::tenant::Name>) {
-    let reason = reason.map(tracing::field::display);
-    match incident {
-        Incident::Opened(span) => tracing::error!(seconds = span.as_secs(), reason, "break-glass opened"),
-        Incident::Closed(uses) => tracing::error!(uses, "break-glass closed"),
-        Incident::Expired(uses) => tracing::error!(uses, "break-glass expired"),
-    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub mod metrics;
 pub mod ops;
 pub mod permit;
 pub mod pool;
+#[cfg(test)]
+mod rig;
 pub mod run;
 pub mod use_ledger;
 pub mod verified;

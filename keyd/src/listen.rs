@@ -39,6 +39,15 @@ const OPERATOR_UID: u32 = 0;
 #[derive(Debug)]
 pub struct Admission(Vec<Expected>);
 
+/// Whose processes run under an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AccountOf {
+    /// The gateway or policyd.
+    Daemon,
+    /// The operator.
+    Operator,
+}
+
 /// Why a connection was refused. The peer is told nothing: the connection closes.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -113,9 +122,13 @@ impl Admission {
         Self(expected)
     }
 
-    /// Whether a process of this account may connect at all; asked before a byte is read.
-    fn admits_account(&self, uid: u32) -> bool {
-        uid == OPERATOR_UID || self.0.iter().any(|expected| expected.uid == uid)
+    /// Whose account this is; `None` when none of its processes may connect at all. Asked before a byte is read.
+    fn account(&self, uid: u32) -> Option<AccountOf> {
+        if self.0.iter().any(|expected| expected.uid == uid) {
+            Some(AccountOf::Daemon)
+        } else {
+            (uid == OPERATOR_UID).then_some(AccountOf::Operator)
+        }
     }
 
     /// The one place where a peer becomes authenticated.
@@ -156,7 +169,7 @@ mod tests {
     fn root_alone_is_the_operator_and_is_nobody_else() {
         let admission = admission();
         let operator = Hello::new(Role::Operator, ServiceToken::none());
-        assert!(admission.admits_account(OPERATOR_UID));
+        assert_eq!(admission.account(OPERATOR_UID), Some(AccountOf::Operator));
         assert_eq!(
             admission.admit(OPERATOR_UID, 1, &operator).unwrap().role(),
             Role::Operator
@@ -187,6 +200,7 @@ mod tests {
         ] {
             assert!(admission.admit(uid, 1, &hello(role, byte)).is_err());
         }
-        assert!(!admission.admits_account(GATEWAY + 1));
+        assert_eq!(admission.account(GATEWAY), Some(AccountOf::Daemon));
+        assert_eq!(admission.account(GATEWAY + 1), None);
     }
 }

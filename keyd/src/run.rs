@@ -11,12 +11,11 @@ use crate::keyring::Keyring;
 use crate::listen::{Admission, Expected, unix};
 use crate::pool::{Pool, Pools};
 use crate::use_ledger::{StartDetails, UseLedger, UseLedgerError};
-use chancel_ledger::Syncer;
+use chancel_ledger::{Sync, Syncer};
 use chancel_sandbox::landlock::Enforced;
 use chancel_sandbox::process::{self, ProcessError};
 use chancel_sandbox::{Access, Confinement, ConfinementError, SecretArena, SecretMemoryError};
 use chancel_service::config::ConfigError;
-use chancel_service::ledger::LedgerSync;
 use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
@@ -163,8 +162,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
 
     // 5. All threads there will ever be.
     let per_core = match config.ledger.sync {
-        LedgerSync::EveryRecord => WAITING_WORKERS,
-        LedgerSync::Within(_) => 1,
+        Sync::EveryRecord => WAITING_WORKERS,
+        Sync::Within(_) => 1,
     };
     let workers = config
         .workers

@@ -1,6 +1,7 @@
 //! Key files on a real file system: what is stored opens, and whatever else lies there is told by name.
 
 use chancel_domain::{Algorithm, KeyHandle, KeyVersion, TenantId};
+use chancel_keyd::audit_key::{AuditKey, AuditKeyError};
 use chancel_keyd::config::KekConfig;
 use chancel_keyd::kek::Kek;
 use chancel_keyd::keydir::{KeyDirectory, KeyDirectoryError};
@@ -300,4 +301,45 @@ fn a_key_that_is_made_and_destroyed_many_times_at_once_is_whole_or_absent() {
         assert_eq!(keyring.key(&identity).is_ok(), listed, "cache and disk agree");
         keyring.destroy(&identity).unwrap();
     }
+}
+
+#[test]
+fn an_audit_key_that_does_not_open_is_refused_and_never_replaced() {
+    let rig = Rig::new();
+    let public = AuditKey::obtain(&rig.keyring(3, 1)).unwrap().public().to_vec();
+    let path = rig.keys().join("audit.key");
+    let sound = fs::read(&path).unwrap();
+    let refused = |generation| match AuditKey::obtain(&rig.keyring(3, generation)) {
+        Err(AuditKeyError::Damaged(damage)) => damage,
+        _ => panic!("taken"),
+    };
+    assert_eq!(refused(2), KeyFileDamage::OtherKekGeneration);
+    let mut flipped = sound.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (bytes, damage) in [
+        (flipped, KeyFileDamage::NotAuthentic),
+        (sound[..100].to_vec(), KeyFileDamage::Malformed),
+        (Vec::new(), KeyFileDamage::Malformed),
+    ] {
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(refused(1), damage);
+        assert_eq!(fs::read(&path).unwrap(), bytes, "it is left as it is");
+    }
+    fs::write(&path, &sound).unwrap();
+    assert_eq!(AuditKey::obtain(&rig.keyring(3, 1)).unwrap().public(), public);
+    // A tenant's key in its place is no audit key.
+    let identity = key(1, Algorithm::MlDsa65, 1, 1);
+    rig.keyring(3, 1).generate(&identity).unwrap();
+    fs::copy(rig.path(&identity), &path).unwrap();
+    assert_eq!(refused(1), KeyFileDamage::Misplaced);
+}
+
+#[test]
+fn half_an_audit_key_of_an_interrupted_first_start_is_removed() {
+    let rig = Rig::new();
+    drop(rig.keyring(3, 1));
+    let leftover = rig.keys().join("audit.key.tmp");
+    fs::write(&leftover, b"half").unwrap();
+    AuditKey::obtain(&rig.keyring(3, 1)).unwrap();
+    assert!(!leftover.exists());
 }

@@ -1,18 +1,26 @@
 //! The admin socket: what operators may ask. Who may connect is decided by the kernel's word on the peer (root,
-//! policyd's own user, the admin group); every act is logged with the operator's uid and process.
+//! policyd's own user, the admin group); every act stands in the log and in the ledger with the operator's uid.
 
-mod api_keys;
 mod operator;
-mod tenants;
+mod read;
 
 pub use operator::Operator;
 
-use crate::api_keys::ApiKeyHasher;
+use crate::actor::Actor;
+use crate::api_keys::{ApiKeyChanges, By};
+use crate::failure::Failure;
 use crate::keyd::KeydState;
 use crate::keys::Reconciler;
-use crate::store::{Reader, StoreError, Writer};
+use crate::plans::PlanTable;
+use crate::policies::PolicyChanges;
+use crate::record::Recorder;
+use crate::store::Reader;
+use crate::tenants::{TenantChange, TenantChanges};
+use crate::usage::Usage;
+use chancel_domain::TenantId;
 use chancel_link::{AuthenticatedPeer, Handled, Handler, Incoming, Reply};
-use chancel_wire::admin::{AdminError, AdminReply, AdminRequest, Status};
+use chancel_wire::admin::{AdminError, AdminReply, AdminRequest};
+use chancel_wire::policyd::{AskFailure, NewApiKeyTerms, Outcome};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -20,25 +28,22 @@ use zeroize::Zeroize;
 pub struct Admin {
     /// Where look-ups go.
     pub reader: Arc<Reader>,
-    /// Where changes go.
-    pub writer: Writer,
-    /// Hashes API keys.
-    pub hasher: Arc<ApiKeyHasher>,
+    /// Changes tenants.
+    pub tenants: TenantChanges,
+    /// Changes API keys.
+    pub api_keys: ApiKeyChanges,
+    /// Changes deny rules and budgets.
+    pub policies: PolicyChanges,
+    /// What the plans offer.
+    pub plans: Arc<PlanTable>,
+    /// What is used.
+    pub usage: Arc<Usage>,
+    /// The ledger.
+    pub recorder: Recorder,
     /// How keyd is.
     pub keyd: Arc<KeydState>,
     /// What became of the last comparison.
     pub reconciler: Arc<Reconciler>,
-}
-
-/// Why an act was not carried out.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    /// For a reason the operator is told.
-    #[error(transparent)]
-    Refused(#[from] AdminError),
-    /// Because the database failed; the log says more than the operator hears.
-    #[error(transparent)]
-    Storage(#[from] StoreError),
 }
 
 impl Handler for Admin {
@@ -59,53 +64,108 @@ impl Handler for Admin {
 
 impl Admin {
     fn answer(&self, operator: Operator, request: AdminRequest) -> Handled {
-        let (writer, hasher) = (self.writer.clone(), self.hasher.clone());
-        let now = |outcome| Handled::Now(reply(operator, outcome));
+        let actor = Actor::Operator(operator);
+        let (tenants, policies) = (self.tenants.clone(), self.policies.clone());
         match request {
-            AdminRequest::ListTenants { after } => now(self
-                .reader
-                .look(|view| tenants::list(&view.operators(&operator), after))),
-            AdminRequest::ListApiKeys { tenant, after } => now(self
-                .reader
-                .look(|view| api_keys::list(&view.operators(&operator), tenant, after))),
-            AdminRequest::Status => now(Ok(AdminReply::Status(self.status()))),
             AdminRequest::CreateTenant { name, plan } => later(operator, async move {
-                tenants::create(&writer, operator, name, plan).await
+                let (record, _) = tenants.create(operator, name, plan, None).await?;
+                Ok(AdminReply::Tenant(record))
             }),
             AdminRequest::SetTenantStatus { tenant, status } => later(operator, async move {
-                tenants::set_status(&writer, operator, tenant, status).await
+                let change = TenantChange::Status(status);
+                tenants
+                    .set(operator, tenant, change)
+                    .await
+                    .map(AdminReply::Tenant)
             }),
-            AdminRequest::CreateApiKey {
-                tenant,
-                name,
-                scopes,
-                expires_at_ms,
-            } => {
-                let wanted = api_keys::Wanted {
-                    tenant,
-                    name,
-                    scopes,
-                    expires_at_ms,
-                };
+            AdminRequest::SetTenantPlan { tenant, plan } => later(operator, async move {
+                tenants
+                    .set(operator, tenant, TenantChange::Plan(plan))
+                    .await
+                    .map(AdminReply::Tenant)
+            }),
+            AdminRequest::DeleteTenant(tenant) => later(operator, async move {
+                tenants.delete(operator, tenant).await.map(AdminReply::Tenant)
+            }),
+            AdminRequest::CreateApiKey { tenant, terms } => self.create_api_key(operator, tenant, terms),
+            AdminRequest::RotateApiKey(tenant, id) => {
+                let api_keys = self.api_keys.clone();
                 later(operator, async move {
-                    api_keys::create(&writer, &hasher, operator, wanted).await
+                    let by = By {
+                        actor,
+                        bounds: None,
+                        limit: None,
+                        slot: None,
+                    };
+                    api_keys.rotate(by, tenant, id).await.map(api_key)
                 })
             }
-            AdminRequest::RotateApiKey(tenant, api_key) => later(operator, async move {
-                api_keys::rotate(&writer, &hasher, operator, tenant, api_key).await
+            AdminRequest::RevokeApiKey(tenant, id) => {
+                let api_keys = self.api_keys.clone();
+                later(operator, async move {
+                    api_keys.revoke(actor, tenant, id).await.map(api_key)
+                })
+            }
+            AdminRequest::AddDenyRule(tenant, rule) => later(operator, async move {
+                not_for_operators(tenant)?;
+                policies.add(actor, tenant, rule).await.map(AdminReply::DenyRule)
             }),
-            AdminRequest::RevokeApiKey(tenant, api_key) => later(operator, async move {
-                api_keys::revoke(&writer, operator, tenant, api_key).await
+            AdminRequest::RemoveDenyRule(tenant, id) => later(operator, async move {
+                policies.remove(actor, tenant, id).await.map(AdminReply::DenyRule)
             }),
+            AdminRequest::SetKeyBudget(tenant, algorithm, uses) => later(operator, async move {
+                not_for_operators(tenant)?;
+                policies
+                    .set_budget(actor, tenant, algorithm, uses)
+                    .await
+                    .map(AdminReply::KeyBudget)
+            }),
+            AdminRequest::ListTenants { .. }
+            | AdminRequest::ListApiKeys { .. }
+            | AdminRequest::ListDenyRules(_)
+            | AdminRequest::ReadUsage(_)
+            | AdminRequest::ReadPlans
+            | AdminRequest::Explain(..)
+            | AdminRequest::Status => Handled::Now(reply(operator, self.read(operator, request))),
         }
     }
 
-    fn status(&self) -> Status {
-        Status {
-            policyd_version: env!("CARGO_PKG_VERSION").to_owned(),
-            keyd: self.keyd.health(),
-            reconciliation: self.reconciler.last(),
-        }
+    fn create_api_key(&self, operator: Operator, tenant: TenantId, terms: NewApiKeyTerms) -> Handled {
+        let limit = self.reader.look(|view| {
+            let plan = view
+                .operators(&operator)
+                .tenant(tenant)?
+                .map(|tenant| tenant.plan);
+            let plan = plan.ok_or(AskFailure::TenantNotFound)?;
+            Ok::<_, Failure>(self.plans.current().of(plan).limits.api_keys)
+        });
+        let api_keys = self.api_keys.clone();
+        later(operator, async move {
+            let by = By {
+                actor: Actor::Operator(operator),
+                bounds: None,
+                limit: limit?,
+                slot: None,
+            };
+            api_keys.create(by, tenant, terms).await.map(api_key)
+        })
+    }
+}
+
+fn not_for_operators(tenant: TenantId) -> Result<(), Failure> {
+    // What is for tenants finds no such tenant here.
+    if tenant == TenantId::OPERATORS {
+        Err(AskFailure::TenantNotFound.into())
+    } else {
+        Ok(())
+    }
+}
+
+fn api_key(outcome: Outcome) -> AdminReply {
+    match outcome {
+        Outcome::ApiKeySecret(record, secret) => AdminReply::ApiKey(record, secret),
+        Outcome::ApiKey(record) => AdminReply::Revoked(record),
+        _ => AdminReply::Failed(AdminError::Malformed),
     }
 }
 
@@ -124,13 +184,14 @@ fn reply(operator: Operator, outcome: Result<AdminReply, Failure>) -> Reply {
     let (uid, pid) = (operator.uid(), operator.pid());
     let mut message = match outcome {
         Ok(message) => message,
-        Err(Failure::Refused(error)) => {
-            tracing::info!(uid, pid, reason = %error, "what an operator asked cannot be done");
+        Err(failure) => {
+            let error = error_of(&failure);
+            if error == AdminError::Storage {
+                tracing::error!(uid, pid, error = %failure, "the database could not do what an operator asked");
+            } else {
+                tracing::info!(uid, pid, reason = %error, "what an operator asked cannot be done");
+            }
             AdminReply::Failed(error)
-        }
-        Err(Failure::Storage(error)) => {
-            tracing::error!(uid, pid, %error, "the database could not do what an operator asked");
-            AdminReply::Failed(AdminError::Storage)
         }
     };
     let reply = Reply::new(&message);
@@ -138,4 +199,20 @@ fn reply(operator: Operator, outcome: Result<AdminReply, Failure>) -> Reply {
         text.0.zeroize();
     }
     reply
+}
+
+fn error_of(failure: &Failure) -> AdminError {
+    match failure {
+        Failure::Ask(AskFailure::TenantNotFound) => AdminError::TenantNotFound,
+        Failure::Ask(AskFailure::NameTaken) => AdminError::NameTaken,
+        Failure::Ask(AskFailure::ApiKeyNotFound) => AdminError::ApiKeyNotFound,
+        Failure::Ask(AskFailure::ApiKeyRevoked) => AdminError::ApiKeyRevoked,
+        Failure::Ask(AskFailure::DenyRuleNotFound) => AdminError::DenyRuleNotFound,
+        Failure::Ask(AskFailure::TooManyDenyRules) => AdminError::TooManyDenyRules,
+        // Nothing else is busy for an operator: the plan's last place is taken.
+        Failure::Ask(AskFailure::Busy) => AdminError::PlanLimit,
+        Failure::Ledger(_) => AdminError::LedgerUnwritable,
+        Failure::Ask(_) => AdminError::Malformed,
+        Failure::Storage(_) | Failure::Keyd(_) => AdminError::Storage,
+    }
 }

@@ -1,28 +1,37 @@
-//! One question of the gateway, from the API key to the answer: who asks, may they, and the thing itself. What
-//! only reads is answered on the spot; what changes keys is answered when it is done.
+//! One question of the gateway, from the API key to the answer: who asks, may they, the record of it, and the thing
+//! itself. What only reads is answered on the spot; what changes something is answered when it is done.
 
+mod manage;
 mod use_key;
 
-use crate::api_keys::{ApiKeyHasher, Caller, authenticate};
+use crate::api_keys::{ApiKeyChanges, ApiKeyHasher, Caller, ServiceContext, Standing, authenticate};
 use crate::clock;
-use crate::decide::{Decision, Grant, decide, first_denial};
+use crate::decide::{Decision, Grant, decide, explain, first_denial};
+use crate::events::Events;
 use crate::failure::Failure;
+use crate::idempotency::Idempotency;
 use crate::keys::Lifecycle;
 use crate::metrics::{Metrics, Outcome as Judgement};
 use crate::permit::PermitIssuer;
-use crate::rules::{CHAIN, Context, STANDING};
-use crate::store::{ReadView, Reader, StoreError};
-use chancel_domain::{Algorithm, Operation};
+use crate::plans::PlanTable;
+use crate::policies::PolicyChanges;
+use crate::record::{RecordedKey, Recorder, may_go_unrecorded};
+use crate::rules::{CHAIN, Context, Counters, STANDING};
+use crate::store::{Read, ReadView, Reader, StoreError, TenantScope};
+use crate::tenants::TenantChanges;
+use crate::usage::{Counted, Day, Month, Usage};
+use chancel_domain::operation::Place;
+use chancel_domain::plan::Plans;
+use chancel_domain::{Algorithm, DenyRule, KeyVersion, Operation};
+use chancel_ledger::Position;
 use chancel_link::{Handled, Reply};
 use chancel_wire::policyd::{
-    self as wire, Ask, AskFailure, DenyReason, Outcome, PolicydFailure, PolicydReply, Rule, Subject, Verdict,
+    self as wire, Ask, AskFailure, DenyReason, Explanation, Outcome, PolicydFailure, PolicydReply, Rule,
+    Subject, Verdict,
 };
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use use_key::Unusable;
-
-/// Keys in one answer, the newest versions first: an answer of two kilobytes a key must stay cheap to ask for.
-const MOST_KEYS: usize = 100;
 
 /// Everything that answering needs.
 pub struct Asks {
@@ -34,26 +43,116 @@ pub struct Asks {
     pub issuer: Arc<PermitIssuer>,
     /// Changes keys.
     pub lifecycle: Arc<Lifecycle>,
+    /// Changes API keys.
+    pub api_keys: ApiKeyChanges,
+    /// Changes tenants.
+    pub tenants: TenantChanges,
+    /// Changes deny rules and budgets.
+    pub policies: PolicyChanges,
+    /// First answers under an `Idempotency-Key`.
+    pub idempotency: Idempotency,
+    /// Reads tenants' own events.
+    pub events: Events,
+    /// What the plans offer.
+    pub plans: Arc<PlanTable>,
+    /// Counts what is used.
+    pub usage: Arc<Usage>,
+    /// Writes the ledger.
+    pub recorder: Recorder,
     /// Counts.
     pub metrics: Arc<Metrics>,
+}
+
+/// What a request is about, before it is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) algorithm: Option<Algorithm>,
+    pub(crate) source: IpAddr,
+    pub(crate) now_ms: i64,
 }
 
 impl Asks {
     /// Answers one question; `budget` is how long the gateway still waits.
     pub fn answer(&self, caller: &wire::Caller<'_>, ask: Ask, budget: Duration) -> Handled {
+        let plans = self.plans.current();
         self.of_known(caller, |view, known| {
-            let subject = subject(known);
-            let context = Context {
-                caller: known,
+            let request = Request {
                 operation: ask.operation(),
                 algorithm: ask.algorithm(),
+                source: caller.source,
                 now_ms: clock::now_ms(),
             };
-            match decide(&context) {
-                Decision::Deny { rule, reason } => Ok(self.denied(&context, rule, reason)),
-                Decision::Allow(grant) => {
-                    self.metrics.judged(Judgement::Allow);
-                    self.carry_out(view, grant, subject, ask, budget)
+            let scope = view.tenant(&known.context);
+            let subject = subject(known, &plans);
+            let standing = &known.standing;
+            let judged = judge(
+                &self.usage,
+                &plans,
+                &scope,
+                standing,
+                request,
+                |context| match decide(&known.context, context) {
+                    Decision::Deny { rule, reason } => {
+                        Err(self.denied(&known.context, context, subject.clone(), rule, reason))
+                    }
+                    Decision::Allow(grant) => Ok(grant),
+                },
+            )?;
+            let grant = match judged {
+                Ok(grant) => grant,
+                Err(denied) => return Ok(denied),
+            };
+            self.metrics.judged(Judgement::Allow);
+            match ask {
+                Ask::Use {
+                    algorithm,
+                    version,
+                    payload,
+                    ..
+                } => {
+                    let wanted = use_key::Wanted {
+                        algorithm,
+                        version,
+                        payload,
+                        target: None,
+                    };
+                    self.use_key(&scope, grant, subject, wanted)
+                }
+                Ask::Rewrap {
+                    algorithm,
+                    version,
+                    target_algorithm,
+                    target_version,
+                    payload,
+                } => {
+                    let wanted = use_key::Wanted {
+                        algorithm,
+                        version: Some(version),
+                        payload: Some(payload),
+                        target: Some((target_algorithm, target_version)),
+                    };
+                    self.use_key(&scope, grant, subject, wanted)
+                }
+                ask => {
+                    let is_change = ask.is_change();
+                    if let Err(unrecorded) =
+                        self.record(&scope, &grant, RecordedKey::default(), None, is_change)?
+                    {
+                        return Ok(not_answered_now(&self.metrics, unrecorded));
+                    }
+                    self.manage(
+                        view,
+                        manage::Granted {
+                            grant,
+                            subject,
+                            standing,
+                            plans: plans.clone(),
+                            budget,
+                        },
+                        ask,
+                        caller,
+                    )
                 }
             }
         })
@@ -61,17 +160,23 @@ impl Asks {
 
     /// Says who calls, for a request that asks for nothing. Permits nothing.
     pub fn identify(&self, caller: &wire::Caller<'_>) -> Handled {
+        let plans = self.plans.current();
         self.of_known(caller, |_, known| {
             let context = Context {
-                caller: known,
-                // The rules of standing look at neither.
+                caller: &known.standing,
+                // The rules of standing look at none of these.
                 operation: Operation::ReadTenant,
                 algorithm: None,
+                terms: plans.of(known.standing.plan),
+                counters: &Counters::default(),
+                deny_rules: None,
+                source: caller.source,
                 now_ms: clock::now_ms(),
             };
+            let subject = subject(known, &plans);
             Ok(match first_denial(&CHAIN[..STANDING], &context) {
-                Some((rule, reason)) => self.denied(&context, rule, reason),
-                None => Handled::now(&PolicydReply::Identified(subject(known))),
+                Some((rule, reason)) => self.denied(&known.context, &context, subject, rule, reason),
+                None => Handled::now(&PolicydReply::Identified(subject)),
             })
         })
     }
@@ -95,79 +200,51 @@ impl Asks {
         });
         answered.unwrap_or_else(|error: StoreError| {
             tracing::error!(request = %caller.request, %error, "the database could not be asked");
-            Handled::now(&not_answered(&self.metrics, PolicydFailure::Storage))
+            not_answered_now(&self.metrics, PolicydFailure::Storage)
         })
     }
 
-    fn denied(&self, context: &Context<'_>, rule: Rule, reason: DenyReason) -> Handled {
+    fn denied(
+        &self,
+        known: &ServiceContext,
+        context: &Context<'_>,
+        subject: Subject,
+        rule: Rule,
+        reason: DenyReason,
+    ) -> Handled {
         self.metrics.judged(Judgement::Denied(rule));
-        let subject = subject(context.caller);
         tracing::debug!(tenant = %subject.tenant, api_key = %subject.api_key,
-            request = %context.caller.context.request(), operation = %context.operation, rule = rule.name(), "denied");
+            request = %known.request(), operation = %context.operation, rule = rule.name(), "denied");
+        self.recorder.denied(known, context, rule, reason);
         let verdict = Verdict::Denied { rule, reason };
         Handled::now(&PolicydReply::Judged { subject, verdict })
     }
 
-    fn carry_out(
+    /// Records an allowance and counts it; the inner error is for what must not be done unrecorded.
+    fn record(
         &self,
-        view: ReadView<'_>,
-        grant: Grant,
-        subject: Subject,
-        ask: Ask,
-        budget: Duration,
-    ) -> Result<Handled, StoreError> {
-        let scope = view.tenant(grant.context());
-        let found = match ask {
-            Ask::Use {
-                algorithm,
-                version,
-                payload,
-                ..
-            } => {
-                let reply = match self.use_key(&scope, grant, algorithm, version, payload) {
-                    Ok(verdict) => PolicydReply::Judged { subject, verdict },
-                    Err(Unusable::Failed(failure)) => failed(&self.metrics, subject, failure),
-                    Err(Unusable::NotAnswered(failure)) => not_answered(&self.metrics, failure),
-                    Err(Unusable::Storage(error)) => return Err(error),
-                };
-                return Ok(Handled::now(&reply));
-            }
-            Ask::GenerateKey(algorithm) => return Ok(self.generate(grant, subject, algorithm, budget)),
-            Ask::RotateKey(algorithm) => return Ok(self.rotate(grant, subject, algorithm, budget)),
-            Ask::RetireKey(algorithm, version) => {
-                let lifecycle = self.lifecycle.clone();
-                let work = async move { lifecycle.retire(grant, algorithm, version, budget).await };
-                return Ok(self.later(subject, work));
-            }
-            Ask::ReadActiveKey(algorithm) => scope.active_key(algorithm)?.map(Outcome::Key),
-            Ask::ReadKey(algorithm, version) => scope.key(algorithm, version)?.map(Outcome::Key),
-            Ask::ListKeys(algorithm, state) => Some(Outcome::Keys {
-                keys: scope.keys(algorithm, state, MOST_KEYS)?,
-                total: scope.count_keys(algorithm, state)?,
-            }),
-            Ask::ReadTenant => scope.own_tenant()?.map(Outcome::Tenant),
+        scope: &TenantScope<'_, Read>,
+        grant: &Grant,
+        about: RecordedKey<'_>,
+        permit: Option<&chancel_wire::permit::PermitClaims>,
+        is_change: bool,
+    ) -> Result<Result<Option<Position>, PolicydFailure>, StoreError> {
+        let counted = Counted {
+            tenant: grant.context().tenant(),
+            operation: grant.operation(),
+            key: permit.map(|claims| (claims.algorithm, claims.key_version)),
         };
-        let reply = match found {
-            Some(outcome) => PolicydReply::Judged {
-                subject,
-                verdict: Verdict::Done(outcome),
-            },
-            None => failed(&self.metrics, subject, AskFailure::KeyNotFound),
-        };
-        Ok(Handled::now(&reply))
-    }
-
-    fn generate(&self, grant: Grant, subject: Subject, algorithm: Algorithm, budget: Duration) -> Handled {
-        let lifecycle = self.lifecycle.clone();
-        self.later(subject, async move {
-            lifecycle.generate(grant, algorithm, budget).await
-        })
-    }
-
-    fn rotate(&self, grant: Grant, subject: Subject, algorithm: Algorithm, budget: Duration) -> Handled {
-        let lifecycle = self.lifecycle.clone();
-        self.later(subject, async move {
-            lifecycle.rotate(grant, algorithm, budget).await
+        Ok(match self.recorder.allowed(grant, about, permit) {
+            Ok(position) => {
+                self.usage.count(scope, &counted, position)?;
+                Ok(Some(position))
+            }
+            Err(_) if may_go_unrecorded(grant.operation(), is_change) => {
+                self.recorder.ledger().note_unrecorded(true);
+                self.usage.count_at(scope, &counted, clock::now_ms())?;
+                Ok(None)
+            }
+            Err(_) => Err(PolicydFailure::LedgerUnwritable),
         })
     }
 
@@ -181,12 +258,90 @@ impl Asks {
     }
 }
 
-fn subject(caller: &Caller) -> Subject {
+/// Puts together what the rules look at, as far as the operation needs it, and has it judged.
+pub(crate) fn judge<T>(
+    usage: &Usage,
+    plans: &Plans,
+    scope: &TenantScope<'_, Read>,
+    caller: &Standing,
+    request: Request,
+    judge: impl FnOnce(&Context<'_>) -> T,
+) -> Result<T, StoreError> {
+    let terms = plans.of(caller.plan);
+    let counters = counters(usage, terms, scope, caller, request)?;
+    let rules: Vec<DenyRule> = if caller.has_deny_rules {
+        scope.deny_rules()?.into_iter().map(|view| view.rule).collect()
+    } else {
+        Vec::new()
+    };
+    Ok(judge(&Context {
+        caller,
+        operation: request.operation,
+        algorithm: request.algorithm,
+        source: request.source,
+        now_ms: request.now_ms,
+        terms,
+        counters: &counters,
+        deny_rules: Some(&rules),
+    }))
+}
+
+/// How a request would be judged: the same rules over the same values, and nothing comes of it.
+pub(crate) fn explained(
+    usage: &Usage,
+    plans: &Plans,
+    scope: &TenantScope<'_, Read>,
+    caller: &Standing,
+    request: Request,
+) -> Result<Explanation, StoreError> {
+    judge(usage, plans, scope, caller, request, explain)
+}
+
+fn counters(
+    usage: &Usage,
+    terms: &chancel_domain::plan::Terms,
+    scope: &TenantScope<'_, Read>,
+    caller: &Standing,
+    request: Request,
+) -> Result<Counters, StoreError> {
+    let limits = &terms.limits;
+    let mut counters = Counters::default();
+    if limits.calls_per_month.is_some() {
+        counters.calls = Some(usage.calls(scope, Month::of(request.now_ms))?);
+    }
+    if let Some(algorithm) = request.algorithm {
+        match request.operation {
+            Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey => {
+                counters.keys = Some(scope.key_counts(algorithm)?);
+            }
+            operation if operation.place() == Place::PrivateKey => {
+                let budget = if caller.has_budgets {
+                    scope.key_budget(algorithm)?
+                } else {
+                    None
+                };
+                counters.budget = Some(budget);
+                if budget.is_some() {
+                    counters.uses = Some(usage.uses(scope, algorithm, Day::of(request.now_ms))?);
+                }
+            }
+            _ => {}
+        }
+    }
+    if request.operation == Operation::CreateApiKey {
+        counters.api_keys = Some(scope.unrevoked_api_keys()?);
+    }
+    Ok(counters)
+}
+
+fn subject(caller: &Caller, plans: &Plans) -> Subject {
     Subject {
         tenant: caller.context.tenant(),
         api_key: caller.context.api_key(),
         api_key_version: caller.context.api_key_version(),
-        plan: caller.plan,
+        rate: plans.of(caller.standing.plan).limits.rate,
+        expires_at_ms: caller.standing.expires_at_ms,
+        networks: caller.standing.networks.clone().unwrap_or_default(),
     }
 }
 
@@ -198,6 +353,7 @@ fn done(metrics: &Metrics, subject: Subject, outcome: Result<Outcome, Failure>) 
         },
         Err(Failure::Ask(failure)) => failed(metrics, subject, failure),
         Err(Failure::Keyd(_)) => failed(metrics, subject, AskFailure::KeydUnavailable),
+        Err(Failure::Ledger(_)) => not_answered(metrics, PolicydFailure::LedgerUnwritable),
         Err(Failure::Storage(error)) => {
             tracing::error!(tenant = %subject.tenant, %error, "the database could not be changed");
             not_answered(metrics, PolicydFailure::Storage)
@@ -216,4 +372,17 @@ fn failed(metrics: &Metrics, subject: Subject, failure: AskFailure) -> PolicydRe
 fn not_answered(metrics: &Metrics, failure: PolicydFailure) -> PolicydReply {
     metrics.not_answered(failure);
     PolicydReply::Failed(failure)
+}
+
+fn not_answered_now(metrics: &Metrics, failure: PolicydFailure) -> Handled {
+    Handled::now(&not_answered(metrics, failure))
+}
+
+/// A version that was asked for and is not there stands in the record all the same.
+const fn missing(version: Option<KeyVersion>) -> RecordedKey<'static> {
+    RecordedKey {
+        key: None,
+        target: None,
+        version,
+    }
 }

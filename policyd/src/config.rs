@@ -1,5 +1,6 @@
 //! policyd's configuration file. Read once, before anything else, and never again.
 
+use chancel_ledger::LedgerConfig;
 use chancel_service::account::Account;
 use chancel_service::log::Level;
 use nix::unistd::Group;
@@ -21,9 +22,13 @@ pub struct Config {
     pub database: PathBuf,
     /// The file with the key of the API keys' hashes.
     pub api_key_secret_file: PathBuf,
+    /// The file with the plans' terms; the defaults when absent.
+    pub plans_file: Option<PathBuf>,
     /// What is logged.
     #[serde(default)]
     pub log: Level,
+    /// The decision ledger.
+    pub ledger: LedgerConfig,
     /// Who the gateway is.
     pub gateway: Gateway,
     /// Where keyd is.
@@ -95,6 +100,9 @@ admin_group = "root"
 database = "/var/lib/chancel-policyd/chancel.db"
 api_key_secret_file = "/etc/chancel/policyd/api-key.secret"
 
+[ledger]
+directory = "/var/lib/chancel-policyd/ledger"
+
 [gateway]
 account = 61001
 token_file = "/etc/chancel/policyd/gateway.token"
@@ -127,6 +135,7 @@ token_file = "/etc/chancel/policyd/policyd.token"
             ("admin_group = \"root\"", "admin_group = \"no-such-group\""),
             ("admin_group = \"root\"", "dangerous = true"),
             ("account = 61002\n", ""),
+            ("[ledger]\ndirectory = \"/var/lib/chancel-policyd/ledger\"\n", ""),
             ("database = ", "databse = "),
         ] {
             loaded(&GOOD.replace(from, to)).unwrap_err();

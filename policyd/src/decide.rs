@@ -4,7 +4,8 @@
 use crate::api_keys::ServiceContext;
 use crate::rules::{CHAIN, Context, RuleEntry, Ruling};
 use chancel_domain::{Algorithm, Operation};
-use chancel_wire::policyd::{DenyReason, Rule};
+use chancel_wire::policyd::{DenyReason, Explanation, Finding, Rule, Step};
+use std::net::IpAddr;
 
 /// Proof that the chain was walked for this request and nothing denied it. Made by [`decide`] alone, used up by
 /// what it permits.
@@ -14,6 +15,7 @@ pub struct Grant {
     context: ServiceContext,
     operation: Operation,
     algorithm: Option<Algorithm>,
+    source: IpAddr,
 }
 
 impl Grant {
@@ -30,6 +32,11 @@ impl Grant {
     /// With a key of which algorithm.
     pub const fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
+    }
+
+    /// From where.
+    pub const fn source(&self) -> IpAddr {
+        self.source
     }
 }
 
@@ -48,28 +55,51 @@ pub enum Decision {
     },
 }
 
-/// Judges a request.
-pub fn decide(context: &Context<'_>) -> Decision {
+/// Judges the request of a caller, whose standing the context holds.
+pub fn decide(caller: &ServiceContext, context: &Context<'_>) -> Decision {
     match first_denial(&CHAIN, context) {
         Some((rule, reason)) => Decision::Deny { rule, reason },
         None => Decision::Allow(Grant {
-            context: context.caller.context,
+            context: *caller,
             operation: context.operation,
             algorithm: context.algorithm,
+            source: context.source,
         }),
     }
 }
 
 /// The first rule of a chain that denies. A rule that cannot be evaluated denies.
 pub(crate) fn first_denial(chain: &[RuleEntry], context: &Context<'_>) -> Option<(Rule, DenyReason)> {
-    chain.iter().find_map(|entry| match (entry.judge)(context) {
-        Ok(Ruling::Pass) => None,
-        Ok(Ruling::Deny(reason)) => Some((entry.rule, reason)),
-        Err(error) => {
-            let (tenant, request) = (context.caller.context.tenant(), context.caller.context.request());
-            tracing::error!(%tenant, %request, rule = entry.rule.name(), reason = %error,
-                "a rule could not be evaluated; denied");
-            Some((entry.rule, DenyReason::RuleFailed))
-        }
+    chain.iter().find_map(|entry| match finding(entry, context) {
+        Finding::Pass => None,
+        Finding::Deny(reason) => Some((entry.rule, reason)),
     })
+}
+
+/// What every rule of the chain says of a request, and what it looked at. Grants nothing.
+pub fn explain(context: &Context<'_>) -> Explanation {
+    let step = |entry: &RuleEntry| Step {
+        rule: entry.rule,
+        finding: finding(entry, context),
+        saw: (entry.saw)(context)
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    };
+    Explanation {
+        steps: CHAIN.iter().map(step).collect(),
+    }
+}
+
+fn finding(entry: &RuleEntry, context: &Context<'_>) -> Finding {
+    match (entry.judge)(context) {
+        Ok(Ruling::Pass) => Finding::Pass,
+        Ok(Ruling::Deny(reason)) => Finding::Deny(reason),
+        Err(error) => {
+            let (tenant, api_key) = (context.caller.tenant, context.caller.api_key);
+            tracing::error!(%tenant, %api_key, rule = entry.rule.name(), reason = %error,
+                "a rule could not be evaluated; denied");
+            Finding::Deny(DenyReason::RuleFailed)
+        }
+    }
 }

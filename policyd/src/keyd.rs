@@ -7,7 +7,8 @@ pub use watch::{KeydState, Watch};
 
 use chancel_link::{CallError, Client};
 use chancel_wire::keyd::{
-    InventoryEntry, KeyIdentity, KeydError, KeydHealth, KeydReply, KeydRequest, PermitKeyGrant,
+    CheckpointClaims, InventoryEntry, KeyIdentity, KeydError, KeydHealth, KeydReply, KeydRequest,
+    PermitKeyGrant,
 };
 use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE};
 use std::time::Duration;
@@ -112,6 +113,19 @@ impl Keyd {
                 _ => None,
             },
         )
+        .await
+    }
+
+    /// Has a checkpoint of the decision ledger signed with the audit key.
+    ///
+    /// # Errors
+    /// [`KeydFailure`].
+    pub async fn sign_checkpoint(&self, claims: CheckpointClaims) -> Result<Vec<u8>, KeydFailure> {
+        let request = KeydRequest::SignCheckpoint(claims);
+        self.ask(request, REQUEST_DEADLINE, |reply| match reply {
+            KeydReply::Checkpoint(signature) => Some(signature.to_vec()),
+            _ => None,
+        })
         .await
     }
 

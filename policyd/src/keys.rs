@@ -5,7 +5,10 @@ mod compare;
 mod lifecycle;
 mod locks;
 mod reconcile;
+mod sweeper;
 
-pub use lifecycle::Lifecycle;
+pub use changes::{DESTRUCTION_DAYS, RESTORE_WINDOW_MS};
+pub use lifecycle::{Lifecycle, Order};
 pub use locks::{Busy, KeyLock, KeyLocks};
 pub use reconcile::Reconciler;
+pub use sweeper::Sweeper;

@@ -1,6 +1,7 @@
 //! policyd's counters. Names and labels are written here, never taken from a message.
 
 use crate::failure::ask_failure_name;
+use crate::rules::CHAIN;
 use chancel_wire::metric::Sample;
 use chancel_wire::policyd::{AskFailure, PolicydFailure, Rule};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,26 +17,45 @@ pub enum Outcome {
     Denied(Rule),
 }
 
-const RULES: [Rule; 4] = [
-    Rule::TenantStanding,
-    Rule::ApiKeyStanding,
-    Rule::Scope,
-    Rule::PlanFeature,
-];
-const ASK_FAILURES: [AskFailure; 5] = [
+const RULES: [Rule; CHAIN.len()] = rules();
+const ASK_FAILURES: [AskFailure; 17] = [
     AskFailure::KeyNotFound,
     AskFailure::ActiveKeyExists,
     AskFailure::IllegalTransition,
     AskFailure::Busy,
     AskFailure::KeydUnavailable,
+    AskFailure::KeyDestroyed,
+    AskFailure::NotRestorable,
+    AskFailure::IdempotencyMismatch,
+    AskFailure::IdempotencyInProgress,
+    AskFailure::TenantNotFound,
+    AskFailure::NameTaken,
+    AskFailure::ApiKeyNotFound,
+    AskFailure::ApiKeyRevoked,
+    AskFailure::BeyondOwnRights,
+    AskFailure::DenyRuleNotFound,
+    AskFailure::TooManyDenyRules,
+    AskFailure::DestructionDays,
 ];
-const POLICYD_FAILURES: [(PolicydFailure, &str); 5] = [
+const POLICYD_FAILURES: [(PolicydFailure, &str); 6] = [
     (PolicydFailure::Malformed, "malformed"),
     (PolicydFailure::NotForThisPeer, "not-for-this-peer"),
     (PolicydFailure::Storage, "storage"),
     (PolicydFailure::KeydUnavailable, "no-permit-key"),
     (PolicydFailure::Overloaded, "overloaded"),
+    (PolicydFailure::LedgerUnwritable, "ledger-unwritable"),
 ];
+
+/// The rules of the chain, in its order.
+const fn rules() -> [Rule; CHAIN.len()] {
+    let mut rules = [Rule::TenantStanding; CHAIN.len()];
+    let mut index = 0;
+    while index < CHAIN.len() {
+        rules[index] = CHAIN[index].rule;
+        index += 1;
+    }
+    rules
+}
 
 /// Counters that only grow, from 0 at start.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@
 use crate::decide::Grant;
 use chancel_wire::keyd::PermitKeyGrant;
 use chancel_wire::limits::{PERMIT_KEY_LIFETIME, PERMIT_LIFETIME};
-use chancel_wire::permit::{PayloadDigest, PermitClaims, SignedPermit};
+use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitTarget, SignedPermit};
 use chancel_wire::policyd::KeyView;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -56,16 +56,18 @@ impl PermitIssuer {
         self.issued.load(Ordering::Relaxed)
     }
 
-    /// States to keyd that what was granted may be done once, with this key, on this input.
+    /// States to keyd that what was granted may be done once, with this key (and, for a rewrap, for that other one), on
+    /// this input. Returns what the permit says beside it, for the record of it.
     ///
     /// # Errors
     /// [`NoPermitKey`] when keyd is away.
     pub fn issue(
         &self,
-        grant: Grant,
+        grant: &Grant,
         key: &KeyView,
+        target: Option<&KeyView>,
         payload: PayloadDigest,
-    ) -> Result<SignedPermit, NoPermitKey> {
+    ) -> Result<(PermitClaims, SignedPermit), NoPermitKey> {
         let mut current = self.current();
         let current = current.as_mut().ok_or(NoPermitKey)?;
         let age = current.received.elapsed();
@@ -87,9 +89,15 @@ impl PermitIssuer {
             key_version: key.version,
             key: key.handle,
             payload,
+            target: target.map(|target| PermitTarget {
+                algorithm: target.algorithm,
+                version: target.version,
+                key: target.handle,
+            }),
         };
         self.issued.fetch_add(1, Ordering::Relaxed);
-        Ok(current.key.key.sign(&claims))
+        let permit = current.key.key.sign(&claims);
+        Ok((claims, permit))
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {
@@ -105,35 +113,9 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api_keys::{Caller, context_for_tests};
-    use crate::decide::{Decision, decide};
-    use crate::rules::Context;
-    use chancel_domain::{
-        Algorithm, KeyHandle, KeyState, KeyVersion, Operation, Plan, Scopes, TenantId, TenantStatus,
-    };
+    use crate::rules::tests::grant;
+    use chancel_domain::{Algorithm, KeyHandle, KeyState, KeyVersion, Operation, TenantId};
     use chancel_wire::permit::PermitKey;
-
-    fn grant() -> Grant {
-        let caller = Caller {
-            context: context_for_tests(TenantId::from_bytes([4; 16])),
-            plan: Plan::Free,
-            tenant_status: TenantStatus::Active,
-            scopes: Ok(Scopes::all()),
-            created_at_ms: 0,
-            expires_at_ms: None,
-            is_revoked: false,
-        };
-        let context = Context {
-            caller: &caller,
-            operation: Operation::Sign,
-            algorithm: Some(Algorithm::MlDsa65),
-            now_ms: 1,
-        };
-        match decide(&context) {
-            Decision::Allow(grant) => grant,
-            Decision::Deny { rule, .. } => panic!("denied by {rule:?}"),
-        }
-    }
 
     fn key() -> KeyView {
         KeyView {
@@ -143,10 +125,12 @@ mod tests {
             handle: KeyHandle::from_bytes([7; 16]),
             public_key: Vec::new(),
             created_at_ms: 1,
+            last_used_at_ms: None,
+            destroy_at_ms: None,
         }
     }
 
-    fn permit_key(epoch: u32) -> PermitKeyGrant {
+    fn permit_key(epoch: u64) -> PermitKeyGrant {
         PermitKeyGrant {
             epoch,
             key: PermitKey::from_bytes([epoch as u8; 32]),
@@ -158,11 +142,11 @@ mod tests {
     fn without_a_permit_key_there_are_no_permits() {
         let issuer = PermitIssuer::default();
         let digest = PayloadDigest::of(b"input");
-        assert_eq!(issuer.issue(grant(), &key(), digest), Err(NoPermitKey));
+        assert!(issuer.issue(&grant(), &key(), None, digest).is_err());
         issuer.adopt(permit_key(1));
-        assert!(issuer.issue(grant(), &key(), digest).is_ok());
+        assert!(issuer.issue(&grant(), &key(), None, digest).is_ok());
         issuer.forget();
-        assert_eq!(issuer.issue(grant(), &key(), digest), Err(NoPermitKey));
+        assert!(issuer.issue(&grant(), &key(), None, digest).is_err());
         assert_eq!(issuer.issued(), 1);
     }
 
@@ -173,11 +157,11 @@ mod tests {
         for epoch in [3, 4] {
             issuer.adopt(permit_key(epoch));
             for serial in 1..=3 {
-                let permit = issuer.issue(grant(), &key(), digest).unwrap();
+                let (_, permit) = issuer.issue(&grant(), &key(), None, digest).unwrap();
                 assert!(PermitKey::from_bytes([epoch as u8; 32]).is_signature_of(&permit));
                 let claims = permit.unverified_claims().unwrap();
                 assert_eq!((claims.epoch, claims.serial), (epoch, serial));
-                assert_eq!(claims.tenant, TenantId::from_bytes([4; 16]));
+                assert_eq!(claims.tenant, TenantId::from_bytes([1; 16]));
                 assert_eq!((claims.operation, claims.payload), (Operation::Sign, digest));
                 assert_eq!((claims.key, claims.algorithm), (key().handle, key().algorithm));
             }
@@ -188,8 +172,8 @@ mod tests {
     fn a_permit_expires_on_keyds_clock_and_no_later_than_keyd_allows() {
         let issuer = PermitIssuer::default();
         issuer.adopt(permit_key(1));
-        let permit = issuer
-            .issue(grant(), &key(), PayloadDigest::of(b"input"))
+        let (_, permit) = issuer
+            .issue(&grant(), &key(), None, PayloadDigest::of(b"input"))
             .unwrap();
         let expires = permit.unverified_claims().unwrap().expires_at_ms;
         let lifetime = millis(PERMIT_LIFETIME);

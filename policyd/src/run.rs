@@ -4,16 +4,24 @@
 mod parts;
 
 use crate::config::Config;
+use crate::events::Events;
+use crate::plans::PlanTable;
+use crate::record::Recorder;
 use crate::store::{Store, StoreError};
+use crate::thread;
+use crate::usage::{self, ReplayError};
+use chancel_ledger::{Event, Ledger, LedgerName, OpenError};
 use chancel_link::{BindError, Listener};
 use chancel_sandbox::{Access, Confinement, ConfinementError};
 use chancel_service::config::ConfigError;
+use chancel_service::ledger_directory::{self, LedgerDirectoryError};
 use chancel_service::log::{JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::secret_file::SecretFileError;
 use nix::unistd::geteuid;
 use parts::{Secrets, Sockets};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
@@ -59,6 +67,21 @@ pub enum StartError {
     /// The sandbox could not be applied in full.
     #[error(transparent)]
     Confinement(#[from] ConfinementError),
+    /// The plans file was refused.
+    #[error("plans: {0}")]
+    Plans(#[source] ConfigError),
+    /// The directory of the decision ledger was refused.
+    #[error(transparent)]
+    LedgerDirectory(#[from] LedgerDirectoryError),
+    /// The decision ledger could not be opened.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
+    /// A thread could not be started.
+    #[error("thread: {0}")]
+    Thread(#[source] io::Error),
+    /// Usage could not be counted from the ledger.
+    #[error("usage: {0}")]
+    Usage(#[from] ReplayError),
     /// The runtime or its signals could not be set up.
     #[error("runtime: {0}")]
     Runtime(#[source] io::Error),
@@ -85,6 +108,16 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         source,
     };
     let opened = Store::open(&config.database).map_err(database)?;
+    let plans = PlanTable::load(config.plans_file.as_deref()).map_err(StartError::Plans)?;
+    ledger_directory::prepare(&config.ledger.directory)?;
+    let options = config.ledger.options(LedgerName::Decisions);
+    let (ledger, syncer, found) = Ledger::open(&config.ledger.directory, options)?;
+    if let Some(repair) = found.repaired {
+        tracing::warn!(
+            dropped = repair.dropped,
+            "half a record at the end of the ledger was dropped"
+        );
+    }
 
     // 4. The sockets.
     let sockets = Sockets {
@@ -96,7 +129,15 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     //    thread and are inherited by the threads it makes, so they come before the threads.
     let directory = directory_of(&config.database)?;
     let keyd_above = existing_above(&config.keyd.socket);
-    let mut filesystem = vec![(directory, Access::ReadWrite), (keyd_above, Access::Connect)];
+    let mut filesystem = vec![
+        (directory, Access::ReadWrite),
+        (config.ledger.directory.as_path(), Access::ReadWrite),
+        (keyd_above, Access::Connect),
+    ];
+    // The directory and not the file: editors put another file in its place.
+    if let Some(above) = config.plans_file.as_deref().and_then(Path::parent) {
+        filesystem.push((above, Access::ReadOnly));
+    }
     let journal = Path::new(JOURNAL_SOCKET);
     if journal.exists() {
         filesystem.push((journal, Access::Connect));
@@ -108,34 +149,62 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     };
     let restricted = confinement.restrict_this_thread()?;
 
-    // 6. All threads there will ever be: this one, which serves, and the one that writes.
+    // 6. All threads there will ever be: this one, which serves, the one that writes, the one that syncs the ledger and
+    //    the one that reads it.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(StartError::Runtime)?;
     let store = opened.start().map_err(database)?;
+    let syncing = thread::running("ledger", move || syncer.run(|_, _| {})).map_err(StartError::Thread)?;
+    let events = Events::start(config.ledger.directory.clone()).map_err(StartError::Thread)?;
+    // Before anybody is served: what was counted in memory when the last process ended.
+    runtime.block_on(usage::catch_up(&ledger, &store.writer))?;
     let mut signals = {
         let _inside = runtime.enter();
         let of = |kind| signal(kind).map_err(StartError::Runtime);
-        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?)
+        (
+            of(SignalKind::terminate())?,
+            of(SignalKind::interrupt())?,
+            of(SignalKind::hangup())?,
+        )
     };
 
     // 7. seccomp on all of them.
     let landlock = restricted.landlock();
     let sandboxed = restricted.seal()?;
+    let recorder = Recorder::new(ledger.clone());
+    if recorder.started(&format!("{landlock:?}")).is_err() {
+        tracing::error!("the start could not be recorded: the ledger cannot be written");
+    }
     tracing::info!(?landlock, socket = %config.socket.display(), admin_socket = %config.admin_socket.display(),
         "ready");
 
     // 8. Serve until told to stop; then finish what is under way.
     let writer_thread = store.writer_thread;
     let outcome = runtime.block_on(async {
-        let parts = parts::assemble(&config, secrets, store.reader, store.writer, &sandboxed);
+        let parts = parts::assemble(
+            &config,
+            secrets,
+            parts::Stores {
+                reader: store.reader,
+                writer: store.writer,
+                recorder: recorder.clone(),
+                plans: Arc::new(plans),
+                events,
+            },
+            &sandboxed,
+        );
+        let plans = parts.plans.clone();
         let locks = parts.locks.clone();
         let stop = async move {
-            let name = tokio::select! {
-                _ = signals.0.recv() => "SIGTERM",
-                _ = signals.1.recv() => "SIGINT",
+            let name = loop {
+                tokio::select! {
+                    _ = signals.0.recv() => break "SIGTERM",
+                    _ = signals.1.recv() => break "SIGINT",
+                    _ = signals.2.recv() => plans.reload(),
+                }
             };
             tracing::info!(signal = name, "stopping");
         };
@@ -147,7 +216,16 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     });
     drop(runtime);
 
-    // 9. The write-ahead log goes into the database, which is then one file.
+    // 9. The ledger's last word, and all of it on the disk.
+    if ledger.append(&Event::Stop).is_err() {
+        tracing::error!("the stop could not be recorded: the ledger cannot be written");
+    }
+    ledger.stop();
+    if syncing.join().is_err() {
+        tracing::error!("the ledger's thread panicked");
+    }
+
+    // 10. The write-ahead log goes into the database, which is then one file.
     writer_thread.finish().map_err(database)?;
     tracing::info!("stopped");
     outcome.map_err(StartError::Runtime)

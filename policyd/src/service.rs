@@ -3,6 +3,7 @@
 use crate::ask::Asks;
 use crate::keyd::KeydState;
 use crate::keys::Reconciler;
+use chancel_ledger::Health as LedgerHealth;
 use chancel_link::{AuthenticatedPeer, Handled, Handler, Incoming, Refusals, Reply};
 use chancel_wire::metric::Sample;
 use chancel_wire::policyd::{PolicydFailure, PolicydReply, PolicydRequest};
@@ -46,6 +47,9 @@ impl Service {
             tracing::error!(%error, "the database does not answer");
             return PolicydReply::Failed(PolicydFailure::Storage);
         }
+        if self.asks.recorder.ledger().health() == LedgerHealth::Unwritable {
+            return PolicydReply::Failed(PolicydFailure::LedgerUnwritable);
+        }
         if self.keyd.is_present() {
             PolicydReply::Healthy
         } else {
@@ -59,6 +63,28 @@ impl Service {
         samples.push(Sample::new("chancel_policyd_permits_issued_total", None, issued));
         let present = u64::from(self.keyd.is_present());
         samples.push(Sample::new("chancel_policyd_keyd_up", None, present));
+        let ledger = self.asks.recorder.ledger();
+        let written = ledger.statistics();
+        let state = ledger.health();
+        samples.extend([
+            Sample::new("chancel_policyd_ledger_records_total", None, written.records),
+            Sample::new("chancel_policyd_ledger_bytes_total", None, written.bytes),
+            Sample::new("chancel_policyd_ledger_refused_total", None, written.refused),
+        ]);
+        samples.extend(
+            [
+                LedgerHealth::Writable,
+                LedgerHealth::Low,
+                LedgerHealth::Unwritable,
+            ]
+            .map(|known| {
+                Sample::new(
+                    "chancel_policyd_ledger_state",
+                    Some(("state", known.name())),
+                    u64::from(known == state),
+                )
+            }),
+        );
         samples.extend(self.refusals.samples("chancel_policyd_connections_refused_total"));
         if let Some(found) = self.reconciler.last() {
             let findings = [

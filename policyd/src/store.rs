@@ -9,12 +9,16 @@ mod access;
 mod api_keys;
 mod columns;
 mod connection;
+mod destruction;
 mod error;
+mod idempotency;
 mod keys;
 mod migrations;
 mod reader;
+mod rules;
 mod scope;
 mod tenants;
+mod usage;
 mod walk;
 mod writer;
 
@@ -23,10 +27,14 @@ pub(crate) mod tests;
 
 pub use access::{Read, Write};
 pub use api_keys::{Authentication, NewApiKeyRow, StoredApiKey};
+pub use destruction::Destruction;
 pub use error::{Damage, StoreError};
+pub use idempotency::StoredAnswer;
+pub use keys::StateDates;
 pub use reader::{ReadView, Reader};
 pub use scope::TenantScope;
-pub use tenants::Operators;
+pub use tenants::{Operators, TenantRow};
+pub use usage::{UsageAddition, UsageChange, UsageTables};
 pub use walk::{Walk, WalkedRow};
 pub use writer::{WriteView, Writer, WriterThread};
 

@@ -47,6 +47,11 @@ fn peer(section: &str, account: Account, token: &Path, socket: Option<&Path>) ->
     )
 }
 
+/// The section on a daemon's ledger.
+fn ledger(directory: &Path) -> String {
+    format!("\n[ledger]\ndirectory = {}\n", quoted(directory))
+}
+
 /// keyd's own default, and the bytes that it locks for each.
 const CACHED_KEYS: u64 = 1024;
 const CACHED_KEY_LEN: u64 = 4096;
@@ -72,6 +77,7 @@ fn keyd(state: &State, accounts: &Accounts) -> String {
         cached_keys(),
         quoted(&own.join(secret::KEK)),
     );
+    text += &ledger(&state.uses());
     text += &peer(
         "gateway",
         accounts.gateway,
@@ -96,6 +102,7 @@ fn policyd(state: &State, accounts: &Accounts) -> String {
         quoted(&own.join("chancel.db")),
         quoted(&own.join(secret::API_KEY)),
     );
+    text += &ledger(&state.decisions());
     text += &peer(
         "gateway",
         accounts.gateway,

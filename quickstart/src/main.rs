@@ -3,6 +3,7 @@
 
 mod accounts;
 mod api;
+mod audit;
 mod certificates;
 mod config;
 mod daemons;
@@ -31,7 +32,7 @@ use stop_signal::StopSignal;
 const DEFAULT_LISTEN: &str = "127.0.0.1:8480";
 
 /// Starts chancel-keyd, chancel-policyd and chancel-gateway on this machine, makes a tenant and an API key, runs
-/// generate, encrypt, decrypt, sign and verify, and keeps serving until Ctrl-C.
+/// generate, encrypt, decrypt, sign and verify, checks the ledgers, and keeps serving until Ctrl-C.
 ///
 /// State is kept: a second start finds the same keys, tenant and API key. As root, each daemon runs under an account
 /// of its own (chancel-keyd, chancel-policyd and chancel-gateway where they exist, else uids 60801 to 60803), as it
@@ -129,7 +130,7 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
         if arguments.once {
             return Ok(());
         }
-        say_how_to_go_on(&state, &environment);
+        say_how_to_go_on(&state, &environment, &binaries);
         serve(&mut daemons, &signal)
     });
 
@@ -229,6 +230,7 @@ fn demonstrate(
         pem.as_deref(),
     )?;
     demo::run(&api, state)?;
+    audit::run(&api, state, binaries)?;
     Ok(environment)
 }
 
@@ -263,7 +265,8 @@ fn say_accounts(accounts: &Accounts) {
     );
 }
 
-fn say_how_to_go_on(state: &State, environment: &Environment) {
+fn say_how_to_go_on(state: &State, environment: &Environment, binaries: &Path) {
+    let verify = audit::command(state, binaries);
     let file = operator::shell_quoted(&Environment::file(state).to_string_lossy());
     let authority = if environment.authority.is_some() {
         " --cacert \"$SSL_CERT_FILE\""
@@ -285,6 +288,10 @@ or from Python (pip install qpher):
   client = Qpher(os.environ["QPHER_API_KEY"], os.environ["QPHER_API_URL"])
   signed = client.signatures.sign(b"hello")
   print(client.signatures.verify(b"hello", signed.signature, signed.key_version).valid)
+
+See what was recorded of it, and check that nobody changed the record:
+
+  {verify}
 
 Serving until Ctrl-C."#
     );

@@ -85,12 +85,9 @@ pub fn shell_quoted(value: &str) -> String {
 /// # Errors
 /// [`Problem::CommandLine`] when the command line refuses.
 pub fn make_api_key(state: &State, binaries: &Path) -> Result<String, Problem> {
-    let chancel = CommandLine {
-        binary: binaries.join("chancel"),
-        socket: state.admin_socket(),
-    };
+    let chancel = CommandLine::new(state, binaries);
     let tenants = chancel.ask(&["tenant", "list"])?;
-    let existing = tenants
+    let existing = tenants["tenants"]
         .as_array()
         .into_iter()
         .flatten()
@@ -109,29 +106,60 @@ pub fn make_api_key(state: &State, binaries: &Path) -> Result<String, Problem> {
     ))
 }
 
-struct CommandLine {
+/// `chancel`, for the daemons of this state.
+#[derive(Debug)]
+pub struct CommandLine {
     binary: PathBuf,
-    socket: PathBuf,
+    admin_socket: PathBuf,
+    keyd_socket: PathBuf,
 }
 
 impl CommandLine {
-    fn ask(&self, arguments: &[&str]) -> Result<Value, Problem> {
-        let failed = |message: String| Problem::CommandLine {
-            arguments: arguments.join(" "),
-            message,
-        };
+    /// The one that lies beside the daemons.
+    pub fn new(state: &State, binaries: &Path) -> Self {
+        Self {
+            binary: binaries.join("chancel"),
+            admin_socket: state.admin_socket(),
+            keyd_socket: state.keyd_socket(),
+        }
+    }
+
+    /// Runs a command for its answer.
+    ///
+    /// # Errors
+    /// [`Problem::CommandLine`] when it refuses, or answers no JSON.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Value, Problem> {
+        let answer = self.run(arguments)?;
+        serde_json::from_slice(&answer)
+            .map_err(|error| failed(arguments, format!("its answer is no JSON: {error}")))
+    }
+
+    /// Runs a command, and returns what it wrote.
+    ///
+    /// # Errors
+    /// [`Problem::CommandLine`] when it refuses.
+    pub fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Problem> {
         let output = Command::new(&self.binary)
             .arg("--admin-socket")
-            .arg(&self.socket)
+            .arg(&self.admin_socket)
+            .arg("--keyd-socket")
+            .arg(&self.keyd_socket)
             .arg("--json")
             .args(arguments)
             .output()
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| failed(arguments, error.to_string()))?;
         if !output.status.success() {
-            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(failed(arguments, message));
         }
-        serde_json::from_slice(&output.stdout)
-            .map_err(|error| failed(format!("its answer is no JSON: {error}")))
+        Ok(output.stdout)
+    }
+}
+
+fn failed(arguments: &[&str], message: String) -> Problem {
+    Problem::CommandLine {
+        arguments: arguments.join(" "),
+        message,
     }
 }
 

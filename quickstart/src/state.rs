@@ -86,7 +86,9 @@ impl State {
             self.directory(name, 0o700, Some(account))?;
             self.directory(&format!("run/{name}"), 0o755, Some(account))?;
         }
-        self.directory("keyd/keys", 0o700, Some(accounts.keyd))
+        self.directory("keyd/keys", 0o700, Some(accounts.keyd))?;
+        self.directory("keyd/ledger", 0o750, Some(accounts.keyd))?;
+        self.directory("policyd/ledger", 0o750, Some(accounts.policyd))
     }
 
     fn directory(&self, name: &str, mode: u32, owner: Option<Account>) -> Result<(), Problem> {
@@ -169,6 +171,21 @@ impl State {
     /// Where policyd listens for the operator.
     pub fn admin_socket(&self) -> PathBuf {
         self.path("run/policyd/admin.sock")
+    }
+
+    /// Where policyd keeps the decision ledger.
+    pub fn decisions(&self) -> PathBuf {
+        self.path("policyd/ledger")
+    }
+
+    /// Where keyd keeps the use ledger.
+    pub fn uses(&self) -> PathBuf {
+        self.path("keyd/ledger")
+    }
+
+    /// Where the public half of the key is put that signs the ledgers' checkpoints.
+    pub fn audit_key(&self) -> PathBuf {
+        self.path("audit.pem")
     }
 
     /// Where the gateway writes the address it serves on.

@@ -154,11 +154,13 @@ fn a_second_start_keeps_keys_tenant_and_api_key() {
     let state = scratch.state();
     let first = text(&once(quickstart(&state, &[])));
     assert!(first.contains("verify     valid"), "{first}");
+    assert!(first.contains("of both ledgers are sound"), "{first}");
     let api_key = env_value(&state, "QPHER_API_KEY").expect("an API key");
     assert!(api_key.starts_with("qph_"));
     assert!(!first.contains(&api_key), "the API key is printed");
 
     let second = text(&once(quickstart(&state, &[])));
+    assert!(second.contains("of both ledgers are sound"), "{second}");
     assert!(
         second.contains("what the first start encrypted opens"),
         "{second}"
@@ -273,6 +275,10 @@ fn without_privileges_it_works_and_says_what_is_weaker() {
     let said = text(&once(command));
     assert!(said.contains("WEAKER"), "{said}");
     assert!(said.contains("verify     valid"), "{said}");
+    assert!(
+        said.contains("chains (keyd says its audit key to root alone)"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 pub mod account;
 pub mod config;
-pub mod ledger;
+pub mod ledger_directory;
 pub mod log;
 pub mod period;
 pub mod program;

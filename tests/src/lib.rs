@@ -25,6 +25,7 @@ pub mod plans;
 mod process;
 pub mod raw;
 pub mod shared;
+pub mod small_disk;
 pub mod wait;
 
 pub use accounts::Accounts;

@@ -23,7 +23,7 @@ pub enum Role {
     Gateway,
     /// chancel-policyd.
     Policyd,
-    /// The operator's command line, on policyd's admin socket.
+    /// The operator's command line, on policyd's admin socket; as root, on keyd's.
     Operator,
 }
 

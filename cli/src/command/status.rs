@@ -1,17 +1,18 @@
 //! `chancel status`: how the daemons are, the alarming things first.
 
 use super::plans;
-use crate::client::Policyd;
+use crate::client::{self, Policyd};
 use crate::failure::{Daemon, Failure};
 use crate::output::{Output, Table, seconds};
 use chancel_domain::plan::Plans;
 use chancel_wire::admin::{AdminReply, AdminRequest, Status};
+use chancel_wire::keyd::{KeydHealth, KeydReply, KeydRequest};
 use serde::Serialize;
 
-/// The answer in JSON. `keyd` is null while it is away, `reconciliation` before the first comparison.
+/// The answer in JSON. `policyd` and `keyd` are null while they are away, `reconciliation` before the first comparison.
 #[derive(Serialize)]
 struct Daemons {
-    policyd: Policy,
+    policyd: Option<Policy>,
     keyd: Option<Keyd>,
     reconciliation: Option<Comparison>,
 }
@@ -50,33 +51,74 @@ struct Comparison {
     rolled_back: u64,
 }
 
-pub(super) async fn run(policyd: &Policyd, output: Output) -> Result<(), Failure> {
+/// Asks policyd, which knows of keyd. When it does not answer, keyd is asked itself, which admits root alone: that is
+/// the hour in which somebody wants to know whether break-glass is open.
+pub(super) async fn run(
+    policyd: impl FnOnce() -> Result<Policyd, Failure>,
+    keyd: impl FnOnce() -> Result<client::Keyd, Failure>,
+    output: Output,
+) -> Result<(), Failure> {
+    let failure = match ask(policyd).await {
+        Ok((status, plans)) => {
+            let daemons = Daemons::new(status, &plans);
+            return output.print(&daemons, || daemons.table());
+        }
+        Err(failure @ (Failure::NoSocket { .. } | Failure::NoAnswer { .. })) => failure,
+        Err(failure) => return Err(failure),
+    };
+    if let Ok(health) = ask_keyd(keyd).await {
+        let daemons = Daemons {
+            policyd: None,
+            keyd: Some(Keyd::from(health)),
+            reconciliation: None,
+        };
+        output.print(&daemons, || daemons.table())?;
+    }
+    Err(failure)
+}
+
+async fn ask(policyd: impl FnOnce() -> Result<Policyd, Failure>) -> Result<(Status, Plans), Failure> {
+    let policyd = policyd()?;
     let AdminReply::Status(status) = policyd.ask(&AdminRequest::Status).await? else {
         return Err(Failure::Unintelligible(Daemon::Policyd));
     };
-    let daemons = Daemons::new(status, &plans::read(policyd).await?);
-    output.print(&daemons, || daemons.table())
+    Ok((status, plans::read(&policyd).await?))
+}
+
+async fn ask_keyd(keyd: impl FnOnce() -> Result<client::Keyd, Failure>) -> Result<KeydHealth, Failure> {
+    keyd()?
+        .ask(&KeydRequest::Health, |reply| match reply {
+            KeydReply::Healthy(health) => Some(health),
+            _ => None,
+        })
+        .await
+}
+
+impl From<KeydHealth> for Keyd {
+    fn from(health: KeydHealth) -> Self {
+        Self {
+            version: health.version,
+            kek_source: health.kek_source,
+            secret_memory: health.secret_memory,
+            ledger: health.ledger,
+            break_glass: BreakGlass {
+                open: health.break_glass.remaining_ms > 0,
+                remaining_ms: health.break_glass.remaining_ms,
+                uses: health.break_glass.uses,
+            },
+        }
+    }
 }
 
 impl Daemons {
     fn new(status: Status, plans: &Plans) -> Self {
         Self {
-            policyd: Policy {
+            policyd: Some(Policy {
                 version: status.policyd_version,
                 ledger: status.ledger,
                 changed_plans: plans::changed(plans),
-            },
-            keyd: status.keyd.map(|keyd| Keyd {
-                version: keyd.version,
-                kek_source: keyd.kek_source,
-                secret_memory: keyd.secret_memory,
-                ledger: keyd.ledger,
-                break_glass: BreakGlass {
-                    open: keyd.break_glass.remaining_ms > 0,
-                    remaining_ms: keyd.break_glass.remaining_ms,
-                    uses: keyd.break_glass.uses,
-                },
             }),
+            keyd: status.keyd.map(Keyd::from),
             reconciliation: status.reconciliation.map(|found| Comparison {
                 sound: found.sound,
                 damaged: found.damaged,
@@ -94,11 +136,22 @@ impl Daemons {
         {
             table.row(&["BREAK-GLASS", &break_glass.to_string()]);
         }
-        table.row(&["policyd", &self.policyd.version]);
-        table.row(&["decision ledger", &ledger(&self.policyd.ledger)]);
-        table.row(&["plans", &self.policyd.plans()]);
+        match &self.policyd {
+            None => table.row(&[
+                "policyd",
+                "AWAY: every request is denied, but for break-glass; see its log",
+            ]),
+            Some(policyd) => {
+                table.row(&["policyd", &policyd.version]);
+                table.row(&["decision ledger", &ledger(&policyd.ledger)]);
+                table.row(&["plans", &policyd.plans()]);
+            }
+        }
         match &self.keyd {
-            None => table.row(&["keyd", "AWAY: uses of private keys and changes of keys fail; see its log"]),
+            None => table.row(&[
+                "keyd",
+                "AWAY: uses of private keys and changes of keys fail; see its log",
+            ]),
             Some(keyd) => {
                 table.row(&["keyd", &keyd.version]);
                 table.row(&["use ledger", &ledger(&keyd.ledger)]);
@@ -110,6 +163,8 @@ impl Daemons {
             }
         }
         match &self.reconciliation {
+            // policyd compares, and only it says so.
+            None if self.policyd.is_none() => {}
             None => table.row(&["key files", "not compared yet"]),
             Some(found) => {
                 for (what, count) in [
@@ -154,7 +209,9 @@ impl std::fmt::Display for BreakGlass {
 fn ledger(health: &str) -> String {
     match health {
         "writable" => health.to_owned(),
-        "low" => "LOW on space: when it is full, uses of private keys and changes fail; make room now".to_owned(),
+        "low" => {
+            "LOW on space: when it is full, uses of private keys and changes fail; make room now".to_owned()
+        }
         other => format!(
             "{}: uses of private keys and changes fail until it can be written; its daemon's log says why",
             other.to_uppercase()
@@ -165,7 +222,7 @@ fn ledger(health: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancel_wire::keyd::{BreakGlassState, KeydHealth};
+    use chancel_wire::keyd::BreakGlassState;
 
     fn shown(remaining_ms: u64, ledger: &str) -> String {
         let status = Status {
@@ -192,6 +249,30 @@ mod tests {
         assert!(shown(1500, "writable").starts_with("BREAK-GLASS"));
         assert!(shown(1500, "writable").contains("OPEN for another 2 s, 2 uses"));
         assert!(shown(0, "writable").contains("break-glass         closed"));
+    }
+
+    #[test]
+    fn without_policyd_keyd_is_shown_and_nothing_that_policyd_would_know() {
+        let health = KeydHealth {
+            kek_source: "file".to_owned(),
+            secret_memory: "memfd_secret".to_owned(),
+            version: "1".to_owned(),
+            break_glass: BreakGlassState {
+                remaining_ms: 1,
+                uses: 0,
+                longest_ms: 1,
+            },
+            ledger: "writable".to_owned(),
+        };
+        let daemons = Daemons {
+            policyd: None,
+            keyd: Some(Keyd::from(health)),
+            reconciliation: None,
+        };
+        let said = daemons.table().to_string();
+        assert!(said.starts_with("BREAK-GLASS"), "{said}");
+        assert!(said.contains("AWAY"), "{said}");
+        assert!(!said.contains("key files"), "{said}");
     }
 
     #[test]

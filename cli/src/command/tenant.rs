@@ -202,7 +202,11 @@ impl Usage {
         table.row(&["KEM keys", &self.kem_keys.to_string(), &keys]);
         table.row(&["signature keys", &self.signature_keys.to_string(), &keys]);
         table.row(&["versions per key", "-", &limit(self.versions_per_key)]);
-        table.row(&["API keys", &self.api_keys.to_string(), &limit(self.api_keys_limit)]);
+        table.row(&[
+            "API keys",
+            &self.api_keys.to_string(),
+            &limit(self.api_keys_limit),
+        ]);
         table.row(&["requests a second", "-", &limit(self.requests_per_second)]);
         table
     }

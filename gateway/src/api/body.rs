@@ -16,16 +16,28 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The known fields of a body. Text borrows from the received bytes where JSON escapes permit; where they do
 /// not, the copy is wiped.
-#[derive(Default)]
 pub struct Body<'a>([Option<Value<'a>>; FIELDS.len()]);
+
+impl Default for Body<'_> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| None))
+    }
+}
 
 enum Value<'a> {
     /// Counts as absent, but not twice.
     Null,
     Text(Text<'a>),
     Number(u64),
+    /// A list of nothing but text.
+    Texts(Vec<Text<'a>>),
+    /// An object, in a field that is one.
+    Object(Box<Body<'a>>),
     Other,
 }
+
+/// Values of a list; a longer one is not read as one.
+const MOST_VALUES: usize = 256;
 
 struct Text<'a>(Cow<'a, str>);
 
@@ -113,6 +125,42 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// The texts of a field that may be absent.
+    ///
+    /// # Errors
+    /// [`ApiError::WrongField`] for anything but a list of texts.
+    pub fn texts(&self, field: Field) -> Result<Option<Vec<&str>>, ApiError> {
+        match self.value(field) {
+            None => Ok(None),
+            Some(Value::Texts(texts)) => Ok(Some(texts.iter().map(|text| &*text.0).collect())),
+            Some(_) => Err(ApiError::WrongField {
+                field,
+                expected: "a list of at most 256 strings",
+            }),
+        }
+    }
+
+    /// The fields of a field that may be absent.
+    ///
+    /// # Errors
+    /// [`ApiError::WrongField`] for anything but an object.
+    pub fn object(&self, field: Field) -> Result<Option<&Self>, ApiError> {
+        match self.value(field) {
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object)),
+            Some(_) => Err(ApiError::WrongField {
+                field,
+                expected: "an object",
+            }),
+        }
+    }
+
+    /// Whether a field is there, be it as null.
+    pub const fn names(&self, field: Field) -> bool {
+        // NOTE(index): one place for each row of the table, in its order.
+        self.0[field as usize].is_some()
+    }
+
     fn value(&self, field: Field) -> Option<&Value<'a>> {
         // NOTE(index): one place for each row of the table, in its order.
         self.0[field as usize]
@@ -166,20 +214,25 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
         f.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Body<'de>, M::Error> {
-        let mut body = Body::default();
-        while let Some(field) = map.next_key_seed(NameSeed)? {
-            let value = map.next_value_seed(ValueSeed)?;
-            let Some(field) = field else { continue };
-            let place = &mut body.0[field as usize];
-            if place.is_some() {
-                *self.0 = Some(ApiError::DuplicateField(field));
-                return Err(M::Error::custom("duplicate field"));
-            }
-            *place = Some(value);
-        }
-        Ok(body)
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Body<'de>, M::Error> {
+        fields(self.0, map)
     }
+}
+
+fn fields<'de, M: MapAccess<'de>>(problem: &mut Option<ApiError>, mut map: M) -> Result<Body<'de>, M::Error> {
+    let mut body = Body::default();
+    while let Some(field) = map.next_key_seed(NameSeed)? {
+        let object = field.filter(|field| field.is_object()).map(|_| &mut *problem);
+        let value = map.next_value_seed(ValueSeed { object })?;
+        let Some(field) = field else { continue };
+        let place = &mut body.0[field as usize];
+        if place.is_some() {
+            *problem = Some(ApiError::DuplicateField(field));
+            return Err(M::Error::custom("duplicate field"));
+        }
+        *place = Some(value);
+    }
+    Ok(body)
 }
 
 struct NameSeed;
@@ -204,9 +257,12 @@ impl Visitor<'_> for NameSeed {
     }
 }
 
-struct ValueSeed;
+struct ValueSeed<'p> {
+    /// For a field that is an object: where to say what is wrong inside.
+    object: Option<&'p mut Option<ApiError>>,
+}
 
-impl<'de> DeserializeSeed<'de> for ValueSeed {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
@@ -214,7 +270,7 @@ impl<'de> DeserializeSeed<'de> for ValueSeed {
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,15 +305,24 @@ impl<'de> Visitor<'de> for ValueSeed {
         Ok(Value::Text(Text(Cow::Owned(text.to_owned()))))
     }
 
-    // Skipped value by value, not by `IgnoredAny`, which knows no limit of depth.
+    // Read value by value, not by `IgnoredAny`, which knows no limit of depth.
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Value<'de>, S::Error> {
-        while seq.next_element_seed(Self)?.is_some() {}
-        Ok(Value::Other)
+        let mut texts = Some(Vec::new());
+        while let Some(value) = seq.next_element_seed(ValueSeed { object: None })? {
+            match (value, &mut texts) {
+                (Value::Text(text), Some(texts)) if texts.len() < MOST_VALUES => texts.push(text),
+                _ => texts = None,
+            }
+        }
+        Ok(texts.map_or(Value::Other, Value::Texts))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value<'de>, M::Error> {
+        if let Some(problem) = self.object {
+            return fields(problem, map).map(|body| Value::Object(Box::new(body)));
+        }
         while map.next_key::<IgnoredAny>()?.is_some() {
-            map.next_value_seed(Self)?;
+            map.next_value_seed(ValueSeed { object: None })?;
         }
         Ok(Value::Other)
     }

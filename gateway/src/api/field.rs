@@ -30,10 +30,68 @@ pub enum Field {
     Algorithm,
     /// Which state, in queries.
     Status,
+    /// What something is called.
+    Name,
+    /// A tenant's plan.
+    Plan,
+    /// What an API key may do.
+    Scopes,
+    /// Where an API key may be used.
+    Networks,
+    /// When an API key stops working.
+    ExpiresAt,
+    /// Which API key to replace.
+    KeyId,
+    /// Which API key a question is about.
+    ApiKeyId,
+    /// Whose events, by its id.
+    ApiKey,
+    /// A limit to a key's uses.
+    UsesPerDay,
+    /// Days until a destruction, in queries; days of the week, in windows.
+    Days,
+    /// The algorithm a ciphertext shall be for.
+    TargetAlgorithm,
+    /// The key version a ciphertext shall be for.
+    TargetKeyVersion,
+    /// Which operation.
+    Operation,
+    /// Which operations.
+    Operations,
+    /// Which algorithms.
+    Algorithms,
+    /// When a rule denies: an object.
+    Window,
+    /// Where a window begins.
+    From,
+    /// Where a window, or a time, ends.
+    Until,
+    /// For which addresses a rule denies: an object.
+    Sources,
+    /// Networks that are meant.
+    Within,
+    /// Networks outside of which is meant.
+    Outside,
+    /// Where a request would come from.
+    Source,
+    /// When a request would be made.
+    At,
+    /// Where a page of a list begins.
+    After,
+    /// Where a page of events begins.
+    Before,
+    /// How long a page is.
+    Limit,
+    /// Which kind of events.
+    Kind,
+    /// Which request's events.
+    RequestId,
+    /// Where a time begins.
+    Since,
 }
 
 /// All fields with their names.
-pub const FIELDS: [(Field, &str); 12] = [
+pub const FIELDS: [(Field, &str); 41] = [
     (Field::Plaintext, "plaintext"),
     (Field::Ciphertext, "ciphertext"),
     (Field::KemCiphertext, "kem_ciphertext"),
@@ -46,6 +104,35 @@ pub const FIELDS: [(Field, &str); 12] = [
     (Field::KeyVersion, "key_version"),
     (Field::Algorithm, "algorithm"),
     (Field::Status, "status"),
+    (Field::Name, "name"),
+    (Field::Plan, "plan"),
+    (Field::Scopes, "scopes"),
+    (Field::Networks, "networks"),
+    (Field::ExpiresAt, "expires_at"),
+    (Field::KeyId, "key_id"),
+    (Field::ApiKeyId, "api_key_id"),
+    (Field::ApiKey, "api_key"),
+    (Field::UsesPerDay, "uses_per_day"),
+    (Field::Days, "days"),
+    (Field::TargetAlgorithm, "target_algorithm"),
+    (Field::TargetKeyVersion, "target_key_version"),
+    (Field::Operation, "operation"),
+    (Field::Operations, "operations"),
+    (Field::Algorithms, "algorithms"),
+    (Field::Window, "window"),
+    (Field::From, "from"),
+    (Field::Until, "until"),
+    (Field::Sources, "sources"),
+    (Field::Within, "within"),
+    (Field::Outside, "outside"),
+    (Field::Source, "source"),
+    (Field::At, "at"),
+    (Field::After, "after"),
+    (Field::Before, "before"),
+    (Field::Limit, "limit"),
+    (Field::Kind, "kind"),
+    (Field::RequestId, "request_id"),
+    (Field::Since, "since"),
 ];
 
 impl Field {
@@ -61,6 +148,11 @@ impl Field {
     pub fn name(self) -> &'static str {
         // NOTE(index): a test holds that the table lists the variants in their order.
         FIELDS[self as usize].1
+    }
+
+    /// Whether it is an object with fields of its own.
+    pub const fn is_object(self) -> bool {
+        matches!(self, Self::Window | Self::Sources)
     }
 
     /// The code for text in it that is not base64.

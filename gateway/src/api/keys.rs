@@ -1,7 +1,7 @@
-//! Keys: made, rotated, retired and read by policyd; shown here.
+//! Keys as they are read, and how every answer shows them.
 
-use super::selection::{Named, version, version_in_path};
-use super::{Body, Field, Query};
+use super::selection::{Named, version_in_path};
+use super::{Field, Query};
 use crate::envelope::{self, Json, Object, base64_len};
 use crate::error::ApiError;
 use crate::pipeline::Operation;
@@ -12,16 +12,7 @@ use chancel_domain::{KeyState, KeyVersion};
 use chancel_wire::policyd::{Ask, KeyView, Outcome};
 
 /// Bytes of a key object beside its public key.
-const KEY_OBJECT: usize = 192;
-
-/// A request for the first key of an algorithm.
-pub struct Generate(Named);
-
-/// A request for the next version of a key.
-pub struct Rotate(Named);
-
-/// A request to take a version out of use.
-pub struct Retire(Named, KeyVersion);
+const KEY_OBJECT: usize = 288;
 
 /// A request for the active version.
 pub struct ReadActive(Named);
@@ -31,36 +22,6 @@ pub struct ReadVersion(Named, KeyVersion);
 
 /// A request for all keys of an algorithm and a state, or of any.
 pub struct List(Option<Named>, Option<KeyState>);
-
-impl Generate {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        Named::required(body).map(Self)
-    }
-}
-
-impl Rotate {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        Named::required(body).map(Self)
-    }
-}
-
-impl Retire {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        Ok(Self(Named::required(body)?, version(body)?))
-    }
-}
 
 impl ReadActive {
     /// Reads the request.
@@ -91,46 +52,10 @@ impl List {
         let state = query.value(Field::Status)?.map(|name| {
             KeyState::from_name(&name).map_err(|_| ApiError::WrongField {
                 field: Field::Status,
-                expected: "'active', 'retired' or 'archived'",
+                expected: "'active', 'retired', 'archived', 'pending_destruction' or 'destroyed'",
             })
         });
         Ok(Self(Named::in_query(query)?, state.transpose()?))
-    }
-}
-
-impl Operation for Generate {
-    fn ask(&self) -> Ask {
-        Ask::GenerateKey(self.0.algorithm)
-    }
-
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        one_key(grant, context, self.0)
-    }
-}
-
-impl Operation for Rotate {
-    fn ask(&self) -> Ask {
-        Ask::RotateKey(self.0.algorithm)
-    }
-
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        let Outcome::Rotated { key, old_version } = grant.outcome()? else {
-            return Err(unexpected());
-        };
-        Ok(envelope::success(context.request, room(&key), |data| {
-            write_key(data, &key, Some(self.0));
-            data.number("old_key_version", old_version.number());
-        }))
-    }
-}
-
-impl Operation for Retire {
-    fn ask(&self) -> Ask {
-        Ask::RetireKey(self.0.algorithm, self.1)
-    }
-
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        one_key(grant, context, self.0)
     }
 }
 
@@ -171,7 +96,7 @@ impl Operation for List {
     }
 }
 
-fn one_key(grant: Grant, context: Context<'_>, named: Named) -> Result<Json, ApiError> {
+pub(super) fn one_key(grant: Grant, context: Context<'_>, named: Named) -> Result<Json, ApiError> {
     let Outcome::Key(key) = grant.outcome()? else {
         return Err(unexpected());
     };
@@ -180,15 +105,21 @@ fn one_key(grant: Grant, context: Context<'_>, named: Named) -> Result<Json, Api
     }))
 }
 
-fn room(key: &KeyView) -> usize {
+pub(super) fn room(key: &KeyView) -> usize {
     KEY_OBJECT + base64_len(key.public_key.len())
 }
 
-fn write_key(object: &mut Object<'_>, key: &KeyView, named: Option<Named>) {
+pub(super) fn write_key(object: &mut Object<'_>, key: &KeyView, named: Option<Named>) {
     let named = named.unwrap_or(Named::unnamed(key.algorithm));
     object.number("key_version", key.version.number());
     object.text("algorithm", named.name);
     object.text("status", key.state.name());
     object.base64("public_key", &key.public_key);
     object.text("created_at", &timestamp::from_unix_ms(key.created_at_ms));
+    if let Some(used) = key.last_used_at_ms {
+        object.text("last_used_at", &timestamp::from_unix_ms(used));
+    }
+    if let Some(date) = key.destroy_at_ms {
+        object.text("destroy_at", &timestamp::from_unix_ms(date));
+    }
 }

@@ -6,8 +6,8 @@ use crate::envelope::{self, Json, Object, base64_len};
 use crate::error::ApiError;
 use crate::keyd_client::Use;
 use crate::pipeline::context::Context;
-use crate::pipeline::policy::Grant;
-use chancel_domain::{KeyVersion, Operation};
+use crate::pipeline::policy::{Authority, Grant, PrivateKey, unexpected};
+use chancel_domain::{Algorithm, KeyVersion, Operation};
 use chancel_wire::encode;
 use chancel_wire::keyd::UseInput;
 use chancel_wire::permit::PayloadDigest;
@@ -37,8 +37,17 @@ impl PrivateKeyWork {
             operation: self.operation,
             algorithm: self.key.algorithm,
             version: self.version,
-            payload: Some(PayloadDigest::of(&self.input)),
+            payload: Some(self.digest()),
         }
+    }
+
+    /// What a permit is bound to.
+    pub(super) fn digest(&self) -> PayloadDigest {
+        PayloadDigest::of(&self.input)
+    }
+
+    pub(super) const fn algorithm(&self) -> Algorithm {
+        self.key.algorithm
     }
 
     /// Has keyd do it; `fields` writes keyd's output into the answer.
@@ -48,9 +57,44 @@ impl PrivateKeyWork {
         context: Context<'_>,
         fields: impl FnOnce(&mut Object<'_>, &[u8]),
     ) -> Result<Json, ApiError> {
-        let (key, permit) = grant.private_key()?;
+        let PrivateKey { key, authority, .. } = grant.private_key()?;
+        self.use_key(authority, context, |data, output| {
+            fields(data, output);
+            data.number("key_version", key.version.number());
+            data.text("algorithm", self.key.name);
+        })
+        .await
+    }
+
+    /// Has keyd turn a ciphertext of `source` into one for the key that the permit names.
+    pub(super) async fn rewrap(
+        self,
+        grant: Grant,
+        context: Context<'_>,
+        target: Named,
+        source: KeyVersion,
+    ) -> Result<Json, ApiError> {
+        let private = grant.private_key()?;
+        let Some(granted) = private.target else {
+            return Err(unexpected());
+        };
+        self.use_key(private.authority, context, |data, output| {
+            data.base64("ciphertext", output);
+            data.number("key_version", granted.version.number());
+            data.text("algorithm", target.name);
+            data.number("source_key_version", source.number());
+        })
+        .await
+    }
+
+    async fn use_key(
+        &self,
+        authority: Authority,
+        context: Context<'_>,
+        fields: impl FnOnce(&mut Object<'_>, &[u8]),
+    ) -> Result<Json, ApiError> {
         let what = Use {
-            permit,
+            authority,
             input: &self.input,
             operation: self.operation,
             request: context.request,
@@ -58,8 +102,6 @@ impl PrivateKeyWork {
         let answer = |output: &[u8]| {
             envelope::success(context.request, base64_len(output.len()), |data| {
                 fields(data, output);
-                data.number("key_version", key.version.number());
-                data.text("algorithm", self.key.name);
             })
         };
         context.keyd.use_key(what, context.deadline, answer).await

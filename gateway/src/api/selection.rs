@@ -79,6 +79,20 @@ pub(super) fn version(body: &Body<'_>) -> Result<KeyVersion, ApiError> {
     at_least_one(number)
 }
 
+/// The key that a rewrapped ciphertext shall be for: of the same algorithm when the body names none, and the active
+/// version when it names none or 0.
+pub(super) fn target(body: &Body<'_>, source: Named) -> Result<(Named, Option<KeyVersion>), ApiError> {
+    let target = match body.text(Field::TargetAlgorithm)? {
+        None => source,
+        Some(text) => Named::parse(text)?,
+    };
+    if target.algorithm.family() != source.algorithm.family() {
+        return Err(ApiError::InvalidAlgorithm);
+    }
+    let version = body.number(Field::TargetKeyVersion)?.and_then(KeyVersion::new);
+    Ok((target, version))
+}
+
 /// The version at the end of a path whose last part is all digits.
 pub(super) fn version_in_path(path: &str) -> Result<KeyVersion, ApiError> {
     let digits = path.rsplit('/').next().unwrap_or_default();

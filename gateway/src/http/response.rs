@@ -69,14 +69,38 @@ pub fn plain(status: u16, content_type: &'static str, body: String) -> Response 
     response
 }
 
+/// What the stages have to say in headers.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Marks {
+    /// What is left of the caller's rate.
+    pub allowance: Option<Allowance>,
+    /// The rule that denied, for operators.
+    pub deny_rule: Option<&'static str>,
+    /// Whether break-glass stood in for policyd.
+    pub break_glass: bool,
+}
+
 /// Adds what every response of the API has.
-pub fn add_common(response: &mut Response, request: RequestId, allowance: Option<&Allowance>) {
-    if let Some(allowance) = allowance {
+pub fn add_common(response: &mut Response, request: RequestId, marks: &Marks) {
+    if let Some(allowance) = &marks.allowance {
         add_allowance(response, allowance);
+    }
+    let headers = response.headers_mut();
+    if let Some(rule) = marks.deny_rule {
+        headers.insert(
+            HeaderName::from_static("x-chancel-deny-rule"),
+            HeaderValue::from_static(rule),
+        );
+    }
+    if marks.break_glass {
+        headers.insert(
+            HeaderName::from_static("x-chancel-break-glass"),
+            HeaderValue::from_static("open"),
+        );
     }
     // NOTE(expect): a UUID is ASCII.
     let id = HeaderValue::from_str(&request.to_string()).expect("a UUID is a header value");
-    response.headers_mut().insert(request_id::HEADER, id);
+    headers.insert(request_id::HEADER, id);
 }
 
 fn add_allowance(response: &mut Response, allowance: &Allowance) {

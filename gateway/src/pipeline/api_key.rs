@@ -3,6 +3,7 @@
 
 use crate::api::Query;
 use crate::error::ApiError;
+use chancel_domain::ApiKeyId;
 use chancel_wire::limits::MAX_API_KEY;
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Uri};
@@ -23,9 +24,9 @@ pub fn refuse_in_url(url: &Uri, query: Query<'_>) -> Result<(), ApiError> {
             .any(|(name, value)| name.contains(PREFIX) || value.contains(PREFIX))
     });
     let in_query = || {
-        query
-            .pairs()
-            .any(|(name, value)| is_key_name(&name) || name.starts_with(PREFIX) || value.starts_with(PREFIX))
+        query.pairs().any(|(name, value)| {
+            is_key_name(&name) && !is_id(&value) || name.starts_with(PREFIX) || value.starts_with(PREFIX)
+        })
     };
     if elsewhere || in_query() {
         Err(ApiError::ApiKeyInUrl)
@@ -52,6 +53,11 @@ pub fn take(headers: &HeaderMap) -> Result<&str, ApiError> {
     } else {
         Err(ApiError::Unauthenticated)
     }
+}
+
+/// An API key's id, by which events can be asked for, is no secret.
+fn is_id(value: &str) -> bool {
+    value.parse::<ApiKeyId>().is_ok()
 }
 
 /// `x-api-key`, `api_key`, `ApiKey` and the like.
@@ -132,6 +138,7 @@ mod tests {
             "algorithm=Kyber768",
             "key=1",
             "status=active&algorithm=ML-DSA-65",
+            "api_key=0b5f8e4a-7a33-4c5b-9d0e-0123456789ab",
         ] {
             assert_eq!(
                 refuse_in_url(&Uri::from_static("/api"), Query::new(Some(query))),

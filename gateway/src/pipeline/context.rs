@@ -1,10 +1,10 @@
 //! Stage 4: what later stages know of a request. The tenant is policyd's word; nothing a caller sends can
 //! become one, because there is no other way to make this value.
 
-use super::identity::Identified;
 use crate::deadline::Deadline;
 use crate::keyd_client::KeydClient;
 use chancel_domain::{RequestId, TenantId};
+use chancel_wire::policyd::Subject;
 
 /// The context of a request.
 #[derive(Clone, Copy)]
@@ -21,13 +21,13 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn attach(
-        identified: &Identified,
+        subject: &Subject,
         request: RequestId,
         keyd: &'a KeydClient,
         deadline: Deadline,
     ) -> Self {
         Self {
-            tenant: identified.subject.tenant,
+            tenant: subject.tenant,
             request,
             keyd,
             deadline,

@@ -4,7 +4,7 @@
 use crate::deadline::Deadline;
 use crate::error::ApiError;
 use crate::pipeline::policy::{self, About};
-use crate::policyd_client::{Judgement, PolicydClient, Recognised};
+use crate::policyd_client::{Judgement, NotJudged, PolicydClient, Recognised};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Subject, Verdict};
 
 /// A caller that policyd knows.
@@ -18,14 +18,14 @@ pub struct Identified {
 /// Asks policyd who calls.
 ///
 /// # Errors
-/// [`ApiError::Unauthenticated`] for a key that policyd does not know or no longer accepts, [`ApiError::Unavailable`] when policyd
-/// does not say.
+/// [`ApiError::Unauthenticated`] for a key that policyd does not know or no longer accepts; else why policyd does
+/// not say.
 pub async fn identify(
     policyd: &PolicydClient,
     caller: Caller<'_>,
     ask: Ask,
     deadline: Deadline,
-) -> Result<Identified, ApiError> {
+) -> Result<Identified, NotJudged> {
     match policyd.ask(caller, ask, deadline).await? {
         // A revoked or expired key is no key: it must not use up the rate of the tenant it was for.
         Judgement::Unauthenticated
@@ -35,7 +35,7 @@ pub async fn identify(
                 reason: DenyReason::NotAuthenticated,
                 ..
             },
-        ) => Err(ApiError::Unauthenticated),
+        ) => Err(NotJudged::Failed(ApiError::Unauthenticated)),
         Judgement::Judged(subject, verdict) => Ok(Identified { subject, verdict }),
     }
 }
@@ -44,7 +44,7 @@ pub async fn identify(
 /// wrong with it.
 ///
 /// # Errors
-/// As [`identify`]; for a caller that may do nothing, why.
+/// As [`identify`], in the terms of the caller; for one that may do nothing, why.
 pub async fn recognise(
     policyd: &PolicydClient,
     caller: Caller<'_>,

@@ -90,11 +90,13 @@ const fn denied(reason: DenyReason) -> ApiError {
     match reason {
         DenyReason::NotAuthenticated => ApiError::Unauthenticated,
         DenyReason::TenantSuspended => ApiError::PolicyDenied("the tenant is suspended"),
-        DenyReason::ForeignNetwork => {
-            ApiError::PolicyDenied("the API key may not be used from this address; its networks say from where")
-        }
+        DenyReason::ForeignNetwork => ApiError::PolicyDenied(
+            "the API key may not be used from this address; its networks say from where",
+        ),
         DenyReason::OutOfScope => ApiError::PolicyDenied("the API key's scopes do not cover this"),
-        DenyReason::TenantRule => ApiError::PolicyDenied("a deny rule of the tenant; GET /api/v1/policy/rules lists them"),
+        DenyReason::TenantRule => {
+            ApiError::PolicyDenied("a deny rule of the tenant; GET /api/v1/policy/rules lists them")
+        }
         DenyReason::RuleFailed => ApiError::PolicyDenied("a rule could not be evaluated"),
         DenyReason::NotInPlan => ApiError::NotInPlan,
         DenyReason::QuotaSpent(quota) => ApiError::QuotaSpent(quota),

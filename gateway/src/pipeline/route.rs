@@ -1,84 +1,93 @@
 //! Stage 7: from a route to its operation. The one match; parsing is the operation's, and so is what becomes
 //! of the grant.
 
-use super::Stages;
+use super::asking::Stages;
 use crate::api::{
-    Body, Decapsulate, Decrypt, Encapsulate, Encrypt, Generate, List, ListTenants, OwnTenant, Query,
-    ReadActive, ReadVersion, Retire, Rotate, Route, Sign, Unwrap, Verify, Wrap,
+    AddDenyRule, Archive, Body, CancelDestruction, CreateApiKey, CreateTenant, Decapsulate, Decrypt,
+    Encapsulate, Encrypt, Explain, Generate, List, ListApiKeys, ListDenyRules, ListTenants, OwnTenant,
+    OwnTenantAsList, Query, ReadActive, ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule, Restore, Retire,
+    RevokeApiKey, Rewrap, Rotate, RotateApiKey, Route, ScheduleDestruction, SetBudget, Sign, Unwrap, Verify,
+    Wrap,
 };
 use crate::envelope::Json;
 use crate::error::ApiError;
 
-/// Parses a request as its route's operation and runs it; returns the status of a success with the answer.
+/// Parses a request as its route's operation and runs it; returns the answer of a success.
 pub async fn dispatch(
     route: Route,
     body: &[u8],
     path: &str,
     query: Query<'_>,
     stages: &mut Stages<'_>,
-) -> Result<(u16, Json), ApiError> {
-    let json = match route {
-        Route::Encrypt => {
-            stages
-                .run(Body::parse(body).and_then(|body| Encrypt::parse(&body)))
-                .await?
-        }
-        Route::Decrypt => {
-            stages
-                .run(Body::parse(body).and_then(|body| Decrypt::parse(&body)))
-                .await?
-        }
+) -> Result<Json, ApiError> {
+    let body = || Body::parse(body);
+    match route {
+        Route::Encrypt => stages.run(body().and_then(|body| Encrypt::parse(&body))).await,
+        Route::Decrypt => stages.run(body().and_then(|body| Decrypt::parse(&body))).await,
         Route::Encapsulate => {
             stages
-                .run(Body::parse(body).and_then(|body| Encapsulate::parse(&body)))
-                .await?
+                .run(body().and_then(|body| Encapsulate::parse(&body)))
+                .await
         }
         Route::Decapsulate => {
             stages
-                .run(Body::parse(body).and_then(|body| Decapsulate::parse(&body)))
-                .await?
+                .run(body().and_then(|body| Decapsulate::parse(&body)))
+                .await
         }
-        Route::Wrap => {
+        Route::Wrap => stages.run(body().and_then(|body| Wrap::parse(&body))).await,
+        Route::Unwrap => stages.run(body().and_then(|body| Unwrap::parse(&body))).await,
+        Route::Rewrap => stages.run(body().and_then(|body| Rewrap::parse(&body))).await,
+        Route::Sign => stages.run(body().and_then(|body| Sign::parse(&body))).await,
+        Route::Verify => stages.run(body().and_then(|body| Verify::parse(&body))).await,
+        Route::Generate => stages.run(body().and_then(|body| Generate::parse(&body))).await,
+        Route::Rotate => stages.run(body().and_then(|body| Rotate::parse(&body))).await,
+        Route::Retire => stages.run(body().and_then(|body| Retire::parse(&body))).await,
+        Route::Archive => stages.run(body().and_then(|body| Archive::parse(&body))).await,
+        Route::Restore => stages.run(body().and_then(|body| Restore::parse(&body))).await,
+        Route::CancelDestruction => {
             stages
-                .run(Body::parse(body).and_then(|body| Wrap::parse(&body)))
-                .await?
+                .run(body().and_then(|body| CancelDestruction::parse(&body)))
+                .await
         }
-        Route::Unwrap => {
+        Route::SetBudget => stages.run(body().and_then(|body| SetBudget::parse(&body))).await,
+        Route::CreateTenant => {
             stages
-                .run(Body::parse(body).and_then(|body| Unwrap::parse(&body)))
-                .await?
+                .run(body().and_then(|body| CreateTenant::parse(&body)))
+                .await
         }
-        Route::Sign => {
+        Route::AddDenyRule => {
             stages
-                .run(Body::parse(body).and_then(|body| Sign::parse(&body)))
-                .await?
+                .run(body().and_then(|body| AddDenyRule::parse(&body)))
+                .await
         }
-        Route::Verify => {
+        Route::Explain => stages.run(body().and_then(|body| Explain::parse(&body))).await,
+        Route::ReadActive => stages.run(ReadActive::parse(&query)).await,
+        Route::ReadVersion => stages.run(ReadVersion::parse(path, &query)).await,
+        Route::ScheduleDestruction => stages.run(ScheduleDestruction::parse(path, query)).await,
+        Route::List => stages.run(List::parse(&query)).await,
+        Route::ListTenants => {
+            if stages.is_operator().await? {
+                stages.run(ListTenants::parse(query)).await
+            } else {
+                stages.run(Ok(OwnTenantAsList)).await
+            }
+        }
+        Route::OwnTenant => stages.run(Ok(OwnTenant)).await,
+        Route::ReadTenant => stages.run(ReadTenant::parse(path)).await,
+        Route::ListApiKeys => stages.run(ListApiKeys::parse(path, query)).await,
+        Route::CreateApiKey => {
             stages
-                .run(Body::parse(body).and_then(|body| Verify::parse(&body)))
-                .await?
+                .run(body().and_then(|body| CreateApiKey::parse(path, &body)))
+                .await
         }
-        Route::Generate => {
+        Route::RotateApiKey => {
             stages
-                .run(Body::parse(body).and_then(|body| Generate::parse(&body)))
-                .await?
+                .run(body().and_then(|body| RotateApiKey::parse(path, &body)))
+                .await
         }
-        Route::Rotate => {
-            stages
-                .run(Body::parse(body).and_then(|body| Rotate::parse(&body)))
-                .await?
-        }
-        Route::Retire => {
-            stages
-                .run(Body::parse(body).and_then(|body| Retire::parse(&body)))
-                .await?
-        }
-        Route::ReadActive => stages.run(ReadActive::parse(&query)).await?,
-        Route::ReadVersion => stages.run(ReadVersion::parse(path, &query)).await?,
-        Route::List => stages.run(List::parse(&query)).await?,
-        Route::ListTenants => stages.run(Ok(ListTenants)).await?,
-        Route::OwnTenant => stages.run(Ok(OwnTenant)).await?,
-    };
-    let status = if route == Route::Generate { 201 } else { 200 };
-    Ok((status, json))
+        Route::RevokeApiKey => stages.run(RevokeApiKey::parse(path)).await,
+        Route::ListDenyRules => stages.run(Ok(ListDenyRules)).await,
+        Route::RemoveDenyRule => stages.run(RemoveDenyRule::parse(path)).await,
+        Route::ReadEvents => stages.run(ReadEvents::parse(query)).await,
+    }
 }

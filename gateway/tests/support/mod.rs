@@ -4,10 +4,13 @@
     reason = "each test file is a crate of its own and uses its own part"
 )]
 
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Plan, TenantId};
+use chancel_domain::plan::Rate;
+use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, TenantId};
+use chancel_gateway::http::proxies::{Proxies, ProxyHeader};
 use chancel_gateway::http::response::Response;
 use chancel_gateway::http::{Place, Served, Site, serve};
 use chancel_gateway::keyd_client::KeydClient;
+use chancel_gateway::known_callers::KnownCallers;
 use chancel_gateway::metrics::Connections;
 use chancel_gateway::pipeline::{self, Gateway};
 use chancel_gateway::policyd_client::PolicydClient;
@@ -16,7 +19,7 @@ use chancel_link::{
     Reply,
 };
 use chancel_wire::hello::{Role, ServiceToken};
-use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
+use chancel_wire::keyd::{BreakGlassClaims, BreakGlassState, KeydError, KeydHealth, KeydReply, KeydRequest};
 use chancel_wire::permit::{PermitClaims, PermitKey, SignedPermit};
 use chancel_wire::policyd::{Ask, KeyView, PolicydFailure, PolicydReply, PolicydRequest, Subject, Verdict};
 use hyper::Request;
@@ -25,7 +28,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -47,8 +50,14 @@ pub struct Script {
     pub judge: Box<Judge>,
     /// What keyd makes of an input.
     pub work: Box<Work>,
-    /// The tenant's plan.
-    pub plan: Plan,
+    /// The rate that policyd gives with every caller.
+    pub rate: Option<Rate>,
+    /// The tenant that policyd finds behind every API key.
+    pub tenant: TenantId,
+    /// Where the API key may be used.
+    pub networks: &'static str,
+    /// Whose word on where a request comes from the gateway believes.
+    pub trusted_proxies: &'static str,
     /// Connections the gateway takes.
     pub most_connections: usize,
 }
@@ -58,7 +67,10 @@ impl Default for Script {
         Self {
             judge: Box::new(granted),
             work: Box::new(|_| Ok(b"output".to_vec())),
-            plan: Plan::Enterprise,
+            rate: None,
+            tenant: TENANT,
+            networks: "",
+            trusted_proxies: "",
             most_connections: 100,
         }
     }
@@ -70,8 +82,16 @@ pub struct Scene {
     pub gateway: Arc<Gateway>,
     /// What policyd was asked.
     pub asked: Arc<Mutex<Vec<Ask>>>,
+    /// Whom policyd heard of: API key or its absence, source and idempotency key of each question and identification.
+    pub callers: Arc<Mutex<Vec<Heard>>>,
     /// How often keyd was asked to use a key.
     pub uses: Arc<AtomicUsize>,
+    /// What keyd was asked to do without a permit.
+    pub claims: Arc<Mutex<Vec<BreakGlassClaims>>>,
+    /// Whether policyd answers.
+    pub policyd: Arc<Conduct>,
+    /// Whether keyd says that break-glass is open.
+    pub break_glass: Arc<AtomicBool>,
     stop: watch::Sender<bool>,
     served: Option<tokio::task::JoinHandle<()>>,
     runtime: tokio::runtime::Runtime,
@@ -88,14 +108,27 @@ impl Scene {
             .expect("a runtime");
         let _inside = runtime.enter();
         let (asked, uses) = (Arc::default(), Arc::<AtomicUsize>::default());
+        let (callers, conduct) = (Arc::<Mutex<Vec<Heard>>>::default(), Arc::<Conduct>::default());
+        let (claims, break_glass) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<AtomicBool>::default());
         let policyd = Policyd {
             judge: script.judge,
-            plan: script.plan,
+            subject: Subject {
+                tenant: script.tenant,
+                api_key: ApiKeyId::from_bytes([2; 16]),
+                api_key_version: 1,
+                rate: script.rate,
+                expires_at_ms: None,
+                networks: script.networks.parse().expect("networks"),
+            },
             asked: Arc::clone(&asked),
+            callers: callers.clone(),
+            conduct: conduct.clone(),
         };
         let keyd = Keyd {
             work: script.work,
             uses: uses.clone(),
+            claims: claims.clone(),
+            break_glass: break_glass.clone(),
         };
         listen(&directory.path().join("policyd"), policyd);
         listen(&directory.path().join("keyd"), keyd);
@@ -103,6 +136,13 @@ impl Scene {
             policyd: PolicydClient::new(client(&directory.path().join("policyd"))),
             keyd: KeydClient::new(client(&directory.path().join("keyd"))),
             rates: Default::default(),
+            callers: Arc::new(KnownCallers::new().expect("randomness")),
+            sources: Default::default(),
+            break_glass: Default::default(),
+            proxies: Arc::new(Proxies::new(
+                script.trusted_proxies.parse().expect("networks"),
+                ProxyHeader::default(),
+            )),
             limits: Default::default(),
             metrics: Default::default(),
         });
@@ -128,7 +168,11 @@ impl Scene {
             address,
             gateway,
             asked,
+            callers,
             uses,
+            claims,
+            policyd: conduct,
+            break_glass,
             stop,
             served: Some(served),
             runtime,
@@ -140,6 +184,12 @@ impl Scene {
     pub fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let answer = self.raw(&request(method, path, body));
         (answer.status, answer.json())
+    }
+
+    /// Sends a request with a good API key and further headers, each with its line's end.
+    pub fn with_headers(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let request = request(method, path, body);
+        self.raw(&request.replacen("host: test\r\n", &format!("host: test\r\n{headers}"), 1))
     }
 
     /// Sends bytes on a connection of their own and reads one answer.
@@ -227,6 +277,36 @@ impl Answer {
 
 /// The grant that fits a question about a key.
 pub fn granted(ask: &Ask) -> Verdict {
+    if let Ask::Rewrap {
+        algorithm,
+        version,
+        target_algorithm,
+        target_version,
+        payload,
+    } = ask
+    {
+        let use_key = Ask::Use {
+            operation: Operation::Rewrap,
+            algorithm: *algorithm,
+            version: Some(*version),
+            payload: Some(*payload),
+        };
+        let Verdict::Granted {
+            key: source, permit, ..
+        } = granted(&use_key)
+        else {
+            panic!("a grant");
+        };
+        let target = key(
+            *target_algorithm,
+            target_version.unwrap_or(KeyVersion::new(2).expect("a version")),
+        );
+        return Verdict::Granted {
+            key: source,
+            permit,
+            target: Some(target),
+        };
+    }
     let Ask::Use {
         algorithm,
         version,
@@ -251,9 +331,14 @@ pub fn granted(ask: &Ask) -> Verdict {
             key_version: key.version,
             key: key.handle,
             payload,
+            target: None,
         })
     });
-    Verdict::Granted { key, permit }
+    Verdict::Granted {
+        key,
+        permit,
+        target: None,
+    }
 }
 
 pub fn key(algorithm: Algorithm, version: KeyVersion) -> KeyView {
@@ -264,6 +349,8 @@ pub fn key(algorithm: Algorithm, version: KeyVersion) -> KeyView {
         handle: KeyHandle::from_bytes([9; 16]),
         public_key: vec![7; 12],
         created_at_ms: 0,
+        last_used_at_ms: None,
+        destroy_at_ms: None,
     }
 }
 
@@ -280,21 +367,61 @@ impl Served for Api {
     }
 }
 
+/// What policyd hears of who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    pub source: IpAddr,
+    pub idempotency_key: Option<String>,
+}
+
+/// How policyd behaves.
+#[derive(Debug, Default)]
+pub struct Conduct(AtomicUsize);
+
+impl Conduct {
+    const ANSWERS: usize = 0;
+    const HANGS: usize = 1;
+    const FAILS: usize = 2;
+
+    pub fn answer(&self) {
+        self.0.store(Self::ANSWERS, Ordering::SeqCst);
+    }
+
+    /// It takes questions and never answers.
+    pub fn hang(&self) {
+        self.0.store(Self::HANGS, Ordering::SeqCst);
+    }
+
+    /// Its database fails.
+    pub fn fail(&self) {
+        self.0.store(Self::FAILS, Ordering::SeqCst);
+    }
+}
+
 struct Policyd {
     judge: Box<Judge>,
-    plan: Plan,
+    subject: Subject,
     asked: Arc<Mutex<Vec<Ask>>>,
+    callers: Arc<Mutex<Vec<Heard>>>,
+    conduct: Arc<Conduct>,
 }
 
 impl Handler for Policyd {
     fn handle(&self, _: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
-        let subject = Subject {
-            tenant: TENANT,
-            api_key: ApiKeyId::from_bytes([2; 16]),
-            api_key_version: 1,
-            plan: self.plan,
-        };
-        match chancel_wire::decode(request.body) {
+        match self.conduct.0.load(Ordering::SeqCst) {
+            Conduct::HANGS => return Handled::later(std::future::pending()),
+            Conduct::FAILS => return Handled::now(&PolicydReply::Failed(PolicydFailure::Storage)),
+            _ => {}
+        }
+        let subject = self.subject.clone();
+        let decoded = chancel_wire::decode(request.body);
+        if let Ok(PolicydRequest::Ask { caller, .. } | PolicydRequest::Identify(caller)) = &decoded {
+            self.callers.lock().expect("no panic").push(Heard {
+                source: caller.source,
+                idempotency_key: caller.idempotency_key.map(str::to_owned),
+            });
+        }
+        match decoded {
             Ok(PolicydRequest::Ask { caller, .. } | PolicydRequest::Identify(caller))
                 if caller.api_key.ends_with("unknown") =>
             {
@@ -318,12 +445,24 @@ impl Handler for Policyd {
 struct Keyd {
     work: Box<Work>,
     uses: Arc<AtomicUsize>,
+    claims: Arc<Mutex<Vec<BreakGlassClaims>>>,
+    break_glass: Arc<AtomicBool>,
 }
 
 impl Handler for Keyd {
     fn handle(&self, _: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
-        let Ok(KeydRequest::Use { permit, input }) = chancel_wire::decode(request.body) else {
-            return Handled::now(&KeydReply::Refused(KeydError::Malformed));
+        let open = self.break_glass.load(Ordering::SeqCst);
+        let (permit, input) = match chancel_wire::decode(request.body) {
+            Ok(KeydRequest::Use { permit, input }) => (permit, input),
+            Ok(KeydRequest::UseInBreakGlass { .. }) if !open => {
+                return Handled::now(&KeydReply::Refused(KeydError::BreakGlassClosed));
+            }
+            Ok(KeydRequest::UseInBreakGlass { claims, .. }) => {
+                self.claims.lock().expect("no panic").push(claims);
+                return Handled::now(&KeydReply::Output(b"output"));
+            }
+            Ok(KeydRequest::Health) => return Handled::now(&KeydReply::Healthy(health(open))),
+            _ => return Handled::now(&KeydReply::Refused(KeydError::Malformed)),
         };
         self.uses.fetch_add(1, Ordering::SeqCst);
         let claims = SignedPermit::unverified_claims(&permit).expect("a permit");
@@ -340,6 +479,20 @@ impl Handler for Keyd {
 
     fn overloaded(&self) -> Reply {
         Reply::new(&KeydReply::Refused(KeydError::Overloaded))
+    }
+}
+
+fn health(open: bool) -> KeydHealth {
+    KeydHealth {
+        kek_source: "file".to_owned(),
+        secret_memory: "locked pages".to_owned(),
+        version: "0".to_owned(),
+        break_glass: BreakGlassState {
+            remaining_ms: u64::from(open) * 1000,
+            uses: 0,
+            longest_ms: 300_000,
+        },
+        ledger: "writable".to_owned(),
     }
 }
 

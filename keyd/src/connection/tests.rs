@@ -1,46 +1,18 @@
 //! What a connection owes its peer, and what a peer cannot do to the others.
 
 use super::*;
-use crate::config::KekConfig;
-use crate::kek::Kek;
-use crate::keydir::KeyDirectory;
-use crate::keyring::Keyring;
-use crate::pool::{Pool, Pools};
-use chancel_sandbox::SecretArena;
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::KeydRequest;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::sync::Barrier;
 use std::thread::{self, JoinHandle};
 
 const A_WHILE: Duration = Duration::from_millis(300);
 
-struct Rig {
-    keyd: Arc<Keyd>,
-    _home: tempfile::TempDir,
-}
+struct Rig(crate::rig::Rig);
 
 impl Rig {
     /// A keyd with one worker a role.
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("kek");
-        fs::write(&path, [0x5a; 32]).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let arena = SecretArena::new(2, 4096).unwrap();
-        let kek = Kek::obtain(&KekConfig::File { path, generation: 1 }, &arena).unwrap();
-        let keys = KeyDirectory::open(&home.path().join("keys")).unwrap();
-        let running = Arc::new(Barrier::new(3));
-        let pools = Pools {
-            gateway: Pool::start("gateway", 1, &running).unwrap(),
-            policyd: Pool::start("policyd", 1, &running).unwrap(),
-        };
-        running.wait();
-        Self {
-            keyd: Arc::new(Keyd::new(Keyring::new(kek, keys, arena), pools)),
-            _home: home,
-        }
+        Self(crate::rig::Rig::new())
     }
 
     fn connect(&self, role: Role) -> (UnixStream, JoinHandle<Ended>) {
@@ -48,7 +20,7 @@ impl Rig {
         ours.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         // As the hello leaves it.
         theirs.set_read_timeout(Some(A_WHILE / 3)).unwrap();
-        let keyd = Arc::clone(&self.keyd);
+        let keyd = Arc::clone(self.0.keyd());
         let serving = thread::spawn(move || serve(theirs, AuthenticatedPeer::of_role(role), &keyd));
         (ours, serving)
     }

@@ -3,7 +3,7 @@
 //! All threads exist before the sandbox is sealed, so the number of connections is bounded by construction
 //! and the filter allows no new threads.
 
-use super::{Admission, AuthenticatedPeer, OPERATOR_UID, Refusal};
+use super::{AccountOf, Admission, AuthenticatedPeer, Refusal};
 use crate::connection;
 use crate::dispatch::Keyd;
 use chancel_sandbox::{Sandboxed, peer_credentials};
@@ -114,10 +114,12 @@ impl Acceptor {
                 tracing::warn!(uid = kernel.uid, pid = kernel.pid, %refusal, count, "connection refused");
             }
         };
-        if !self.admission.admits_account(kernel.uid) {
-            return refuse(&Refusal::WrongAccount);
-        }
-        let Some(_share) = Share::take(&self.open, kernel.uid) else {
+        let most = match self.admission.account(kernel.uid) {
+            Some(AccountOf::Daemon) => CONNECTIONS_PER_ACCOUNT,
+            Some(AccountOf::Operator) => OPERATOR_CONNECTIONS,
+            None => return refuse(&Refusal::WrongAccount),
+        };
+        let Some(_share) = Share::take(&self.open, kernel.uid, most) else {
             return refuse(&Refusal::TooManyConnections);
         };
         match authenticate(&self.admission, &stream, kernel.uid, kernel.pid) {
@@ -171,14 +173,10 @@ struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    fn take(open: &'a Mutex<HashMap<u32, usize>>, uid: u32) -> Option<Self> {
+    fn take(open: &'a Mutex<HashMap<u32, usize>>, uid: u32, most: usize) -> Option<Self> {
         let mut counts = open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(uid).or_default();
-        let share = match uid {
-            OPERATOR_UID => OPERATOR_CONNECTIONS,
-            _ => CONNECTIONS_PER_ACCOUNT,
-        };
-        if *count >= share {
+        if *count >= most {
             return None;
         }
         *count += 1;

@@ -1,7 +1,8 @@
 //! Each way a permit can be wrong, and that a right one works once.
 
 use super::*;
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, RequestId, TenantId};
+use chancel_wire::permit::PermitTarget;
 
 fn input(message: &[u8]) -> Vec<u8> {
     chancel_wire::encode(&UseInput::Sign { message })
@@ -21,6 +22,7 @@ fn claims(grant: &PermitKeyGrant, serial: u64, input: &[u8]) -> PermitClaims {
         key_version: KeyVersion::FIRST,
         key: KeyHandle::from_bytes([4; 16]),
         payload: PayloadDigest::of(input),
+        target: None,
     }
 }
 
@@ -131,4 +133,52 @@ fn only_the_last_few_permit_keys_are_kept() {
         book.renew().unwrap();
     }
     assert_eq!(refused(&book, &late, &input), KeydError::PermitForged);
+}
+
+#[test]
+fn a_target_belongs_to_a_rewrap_and_to_nothing_else() {
+    let book = PermitBook::new();
+    let grant = book.renew().unwrap();
+    let target = PermitTarget {
+        algorithm: Algorithm::MlKem768,
+        version: KeyVersion::FIRST,
+        key: KeyHandle::from_bytes([5; 16]),
+    };
+    let sign = input(b"m");
+    let with_target = PermitClaims {
+        target: Some(target),
+        ..claims(&grant, 1, &sign)
+    };
+    assert_eq!(
+        refused(&book, &grant.key.sign(&with_target), &sign),
+        KeydError::PermitForOtherOperation
+    );
+    let rewrap = chancel_wire::encode(&UseInput::Rewrap {
+        ciphertext: b"c",
+        aad: b"",
+    });
+    let without = PermitClaims {
+        operation: Operation::Rewrap,
+        algorithm: Algorithm::MlKem768,
+        ..claims(&grant, 2, &rewrap)
+    };
+    assert_eq!(
+        refused(&book, &grant.key.sign(&without), &rewrap),
+        KeydError::PermitForOtherOperation
+    );
+    let whole = PermitClaims {
+        target: Some(target),
+        ..without
+    };
+    let verified = book.verify(&grant.key.sign(&whole), &rewrap).ok().unwrap();
+    let found = verified.target().unwrap();
+    assert_eq!((found.tenant, found.handle), (whole.tenant, target.key));
+}
+
+#[test]
+fn permit_keys_of_two_processes_have_different_numbers() {
+    let (one, two) = (PermitBook::new(), PermitBook::new());
+    let (first, second) = (one.renew().unwrap().epoch, one.renew().unwrap().epoch);
+    assert_eq!(second, first + 1);
+    assert!(two.renew().unwrap().epoch.abs_diff(first) > 1000);
 }

@@ -4,6 +4,7 @@
 use super::{ApiKeySecretText, ReceivedApiKey};
 use aws_lc_rs::{constant_time, hmac};
 use chancel_domain::TenantId;
+use zeroize::Zeroizing;
 
 const HASH_LEN: usize = 32;
 /// What the two hashes start with, so that neither can ever equal the other.
@@ -82,6 +83,11 @@ impl ApiKeyHasher {
             lookup: self.lookup(&api_key),
             scoped: self.scoped(tenant, &api_key),
         }
+    }
+
+    /// A key for another purpose, of which the database knows as little as of this one: HMAC-SHA256(secret, label).
+    pub fn derive(&self, label: &[u8]) -> Zeroizing<[u8; HASH_LEN]> {
+        Zeroizing::new(self.hash(&[label]))
     }
 
     fn hash(&self, parts: &[&[u8]]) -> [u8; HASH_LEN] {

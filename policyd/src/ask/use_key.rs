@@ -1,28 +1,24 @@
 //! Finding the key that a granted operation is to use, and the permit where the private key is needed.
 
-use super::Asks;
+use super::{Asks, failed, missing, not_answered_now};
 use crate::decide::Grant;
 use crate::permit::NoPermitKey;
+use crate::record::RecordedKey;
 use crate::store::{Read, StoreError, TenantScope};
 use chancel_domain::operation::Place;
-use chancel_domain::{Algorithm, KeyVersion};
+use chancel_domain::{Algorithm, KeyState, KeyVersion, Operation};
+use chancel_link::{Handled, Reply};
 use chancel_wire::permit::PayloadDigest;
-use chancel_wire::policyd::{AskFailure, PolicydFailure, Verdict};
+use chancel_wire::policyd::{AskFailure, KeyView, PolicydFailure, PolicydReply, Subject, Verdict};
 
-/// Why no key was handed out.
-pub(super) enum Unusable {
-    /// For a reason the caller is told.
-    Failed(AskFailure),
-    /// policyd cannot answer.
-    NotAnswered(PolicydFailure),
-    /// The database cannot.
-    Storage(StoreError),
-}
-
-impl From<StoreError> for Unusable {
-    fn from(error: StoreError) -> Self {
-        Self::Storage(error)
-    }
+/// What is to be used.
+pub(super) struct Wanted {
+    pub(super) algorithm: Algorithm,
+    /// `None` for the active one.
+    pub(super) version: Option<KeyVersion>,
+    pub(super) payload: Option<PayloadDigest>,
+    /// The key that a rewrapped ciphertext shall be for.
+    pub(super) target: Option<(Algorithm, Option<KeyVersion>)>,
 }
 
 impl Asks {
@@ -32,35 +28,94 @@ impl Asks {
         &self,
         scope: &TenantScope<'_, Read>,
         grant: Grant,
-        algorithm: Algorithm,
-        version: Option<KeyVersion>,
-        payload: Option<PayloadDigest>,
-    ) -> Result<Verdict, Unusable> {
+        subject: Subject,
+        wanted: Wanted,
+    ) -> Result<Handled, StoreError> {
         let operation = grant.operation();
-        if operation.place() == Place::Management {
-            return Err(Unusable::NotAnswered(PolicydFailure::Malformed));
+        let private = operation.place() == Place::PrivateKey;
+        if operation.place() == Place::Management || private != wanted.payload.is_some() {
+            return Ok(not_answered_now(&self.metrics, PolicydFailure::Malformed));
         }
-        if operation.family() != Some(algorithm.family()) {
-            return Err(Unusable::Failed(AskFailure::KeyNotFound));
-        }
-        let key = match version {
-            None => scope.active_key(algorithm)?,
-            Some(version) => scope.key(algorithm, version)?,
+        let key = find(scope, operation, wanted.algorithm, wanted.version)?;
+        let target = match wanted.target {
+            None => Ok(None),
+            // What rewrapping makes is what encrypting would.
+            Some((algorithm, version)) => find(scope, Operation::Encrypt, algorithm, version)?.map(Some),
         };
-        let Some(key) = key.filter(|key| key.state.permits(operation)) else {
-            return Err(Unusable::Failed(AskFailure::KeyNotFound));
+        let (key, target) = match (key, target) {
+            (Ok(key), Ok(target)) => (key, target),
+            (Err(failure), _) | (_, Err(failure)) => {
+                // It was allowed, and counts; that nothing came of it is the caller's doing.
+                if let Err(unrecorded) = self.record(scope, &grant, missing(wanted.version), None, false)? {
+                    return Ok(not_answered_now(&self.metrics, unrecorded));
+                }
+                return Ok(Handled::now(&failed(&self.metrics, subject, failure)));
+            }
         };
-        if operation.place() == Place::PublicKey {
-            return Ok(Verdict::Granted { key, permit: None });
-        }
-        let payload = payload.ok_or(Unusable::NotAnswered(PolicydFailure::Malformed))?;
-        let permit = self
-            .issuer
-            .issue(grant, &key, payload)
-            .map_err(|NoPermitKey| Unusable::NotAnswered(PolicydFailure::KeydUnavailable))?;
-        Ok(Verdict::Granted {
+        let about = RecordedKey {
+            key: Some(&key),
+            target: target.as_ref(),
+            version: None,
+        };
+        let Some(payload) = wanted.payload else {
+            if let Err(unrecorded) = self.record(scope, &grant, about, None, false)? {
+                return Ok(not_answered_now(&self.metrics, unrecorded));
+            }
+            let verdict = Verdict::Granted {
+                key,
+                permit: None,
+                target: None,
+            };
+            return Ok(Handled::now(&PolicydReply::Judged { subject, verdict }));
+        };
+        let (claims, permit) = match self.issuer.issue(&grant, &key, target.as_ref(), payload) {
+            Ok(issued) => issued,
+            Err(NoPermitKey) => return Ok(not_answered_now(&self.metrics, PolicydFailure::KeydUnavailable)),
+        };
+        let recorded = match self.record(scope, &grant, about, Some(&claims), false)? {
+            Ok(recorded) => recorded,
+            // The permit goes nowhere.
+            Err(unrecorded) => return Ok(not_answered_now(&self.metrics, unrecorded)),
+        };
+        let verdict = Verdict::Granted {
             key,
             permit: Some(permit),
-        })
+            target,
+        };
+        let reply = PolicydReply::Judged { subject, verdict };
+        match recorded {
+            Some(position) if self.recorder.waits() => {
+                let (recorder, metrics) = (self.recorder.clone(), self.metrics.clone());
+                Ok(Handled::later(async move {
+                    match recorder.durable(position).await {
+                        Ok(()) => Reply::new(&reply),
+                        Err(_) => {
+                            Reply::new(&super::not_answered(&metrics, PolicydFailure::LedgerUnwritable))
+                        }
+                    }
+                }))
+            }
+            _ => Ok(Handled::now(&reply)),
+        }
     }
+}
+
+fn find(
+    scope: &TenantScope<'_, Read>,
+    operation: Operation,
+    algorithm: Algorithm,
+    version: Option<KeyVersion>,
+) -> Result<Result<KeyView, AskFailure>, StoreError> {
+    if operation.family() != Some(algorithm.family()) {
+        return Ok(Err(AskFailure::KeyNotFound));
+    }
+    let key = match version {
+        None => scope.active_key(algorithm)?,
+        Some(version) => scope.key(algorithm, version)?,
+    };
+    Ok(match key {
+        Some(key) if key.state == KeyState::Destroyed => Err(AskFailure::KeyDestroyed),
+        Some(key) if key.state.permits(operation) => Ok(key),
+        _ => Err(AskFailure::KeyNotFound),
+    })
 }

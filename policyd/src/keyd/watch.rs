@@ -4,6 +4,7 @@
 use super::{Keyd, KeydFailure};
 use crate::keys::Reconciler;
 use crate::permit::PermitIssuer;
+use crate::record::Recorder;
 use chancel_link::CallError;
 use chancel_wire::keyd::KeydHealth;
 use chancel_wire::limits::PERMIT_KEY_RENEWAL;
@@ -46,6 +47,8 @@ pub struct Watch {
     pub reconciler: Arc<Reconciler>,
     /// What others read.
     pub state: Arc<KeydState>,
+    /// Writes the ledger.
+    pub recorder: Recorder,
 }
 
 impl Watch {
@@ -66,6 +69,10 @@ impl Watch {
                     self.issuer.forget();
                     self.renew().await;
                     self.check().await;
+                    if let Some(health) = self.state.health() {
+                        // It says so itself when it cannot be written.
+                        let _ = self.recorder.met_keyd(&health);
+                    }
                     comparison.restart(&self.reconciler);
                 }
                 _ = checks.tick() => self.check().await,

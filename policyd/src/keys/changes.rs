@@ -3,11 +3,34 @@
 
 use crate::api_keys::ServiceContext;
 use crate::failure::Failure;
-use crate::store::{TenantScope, Write};
+use crate::store::{StateDates, TenantScope, Write};
 use crate::{clock, identifier};
-use chancel_domain::{Algorithm, KeyHandle, KeyState, KeyVersion};
+use chancel_domain::plan::Limits;
+use chancel_domain::{Algorithm, KeyHandle, KeyState, KeyVersion, Operation};
 use chancel_wire::keyd::KeyIdentity;
 use chancel_wire::policyd::{AskFailure, KeyView};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// How long an archived key can be restored.
+pub const RESTORE_WINDOW_MS: i64 = 30 * DAY_MS;
+
+/// By how many days destruction is put off.
+pub struct DestructionDays {
+    /// At least.
+    pub least: u16,
+    /// When nobody says.
+    pub usual: u16,
+    /// At most.
+    pub most: u16,
+}
+
+/// By how many days destruction is put off.
+pub const DESTRUCTION_DAYS: DestructionDays = DestructionDays {
+    least: 7,
+    usual: 30,
+    most: 365,
+};
 
 /// What a new key is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +55,7 @@ pub(super) fn reserve(
     context: &ServiceContext,
     algorithm: Algorithm,
     purpose: Purpose,
+    limits: &Limits,
 ) -> Result<Reservation, Failure> {
     match (purpose, scope.active_key(algorithm)?) {
         (Purpose::First, Some(_)) => return Err(AskFailure::ActiveKeyExists.into()),
@@ -41,6 +65,7 @@ pub(super) fn reserve(
     if let Some(left_over) = scope.reserved_key(algorithm)? {
         return Ok(Reservation::LeftOver(left_over));
     }
+    check_limits(scope, algorithm, limits)?;
     let version = match scope.highest_version(algorithm)? {
         None => KeyVersion::FIRST,
         // Four thousand million rotations.
@@ -51,6 +76,29 @@ pub(super) fn reserve(
     Ok(Reservation::Made(key))
 }
 
+/// The quota rule looked before this transaction; another may have taken the last place since. The caller is asked to
+/// come again, and the rule then says why it may not.
+fn check_limits(
+    scope: &TenantScope<'_, Write>,
+    algorithm: Algorithm,
+    limits: &Limits,
+) -> Result<(), AskFailure> {
+    let counts = scope.key_counts(algorithm).map_err(|_| AskFailure::Busy)?;
+    let is_further_key = counts.versions == 0;
+    let keys_full = is_further_key
+        && limits
+            .keys_per_family
+            .is_some_and(|limit| counts.in_family >= limit);
+    let versions_full = limits
+        .versions_per_key
+        .is_some_and(|limit| counts.versions >= limit);
+    if keys_full || versions_full {
+        Err(AskFailure::Busy)
+    } else {
+        Ok(())
+    }
+}
+
 pub(super) fn activate(
     scope: &TenantScope<'_, Write>,
     reserved: &KeyIdentity,
@@ -59,7 +107,8 @@ pub(super) fn activate(
     let algorithm = reserved.algorithm;
     let old_version = match scope.active_key(algorithm)? {
         Some(old) => {
-            scope.move_key(algorithm, old.version, KeyState::Active, KeyState::Retired)?;
+            let dates = StateDates::default();
+            scope.move_key(algorithm, old.version, KeyState::Active, KeyState::Retired, dates)?;
             Some(old.version)
         }
         None => None,
@@ -73,20 +122,46 @@ pub(super) fn activate(
     Ok((key, old_version))
 }
 
-pub(super) fn retire(
+/// A change of state that needs no keyd: whatever the table of transitions has for the operation.
+pub(super) fn change_state(
     scope: &TenantScope<'_, Write>,
     algorithm: Algorithm,
     version: KeyVersion,
+    operation: Operation,
+    destroy_after_days: Option<u16>,
+    limits: &Limits,
 ) -> Result<KeyView, Failure> {
-    let mut key = scope.key(algorithm, version)?.ok_or(AskFailure::KeyNotFound)?;
-    // Bringing an archived key back is an operation of its own, with a grant of its own.
-    let from = key.state;
-    if from == KeyState::Archived || !from.may_become(KeyState::Retired) {
-        return Err(AskFailure::IllegalTransition.into());
+    let key = scope.key(algorithm, version)?.ok_or(AskFailure::KeyNotFound)?;
+    let now_ms = clock::now_ms();
+    if key.state == KeyState::Destroyed {
+        return Err(AskFailure::KeyDestroyed.into());
     }
-    scope.move_key(algorithm, version, from, KeyState::Retired)?;
-    key.state = KeyState::Retired;
-    Ok(key)
+    let to = key.state.after(operation).ok_or(AskFailure::IllegalTransition)?;
+    let mut dates = StateDates::default();
+    match to {
+        KeyState::Archived => dates.archived_at_ms = Some(now_ms),
+        KeyState::PendingDestruction => dates.destroy_at_ms = Some(destroy_at(now_ms, destroy_after_days)?),
+        KeyState::Retired if key.state == KeyState::Archived => {
+            let archived_at = scope.archived_at_ms(algorithm, version)?.unwrap_or(i64::MIN);
+            if now_ms > archived_at.saturating_add(RESTORE_WINDOW_MS) {
+                return Err(AskFailure::NotRestorable.into());
+            }
+            check_limits(scope, algorithm, limits)?;
+        }
+        KeyState::Retired | KeyState::Active | KeyState::Destroyed => {}
+    }
+    if !scope.move_key(algorithm, version, key.state, to, dates)? {
+        return Err(AskFailure::Busy.into());
+    }
+    Ok(scope.key(algorithm, version)?.ok_or(AskFailure::KeyNotFound)?)
+}
+
+fn destroy_at(now_ms: i64, days: Option<u16>) -> Result<i64, AskFailure> {
+    let days = days.unwrap_or(DESTRUCTION_DAYS.usual);
+    if !(DESTRUCTION_DAYS.least..=DESTRUCTION_DAYS.most).contains(&days) {
+        return Err(AskFailure::DestructionDays);
+    }
+    Ok(now_ms.saturating_add(i64::from(days) * DAY_MS))
 }
 
 #[cfg(test)]

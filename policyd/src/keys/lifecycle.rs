@@ -2,14 +2,20 @@
 //! file, then the row becomes active: at every instant in between a crash leaves a reservation that nobody was
 //! told of, which is rolled back. What was acknowledged is in both places.
 
-use super::KeyLocks;
-use super::changes::{Purpose, Reservation, activate, reserve, retire};
+use super::changes::{Purpose, Reservation, activate, change_state, reserve};
+use super::{KeyLock, KeyLocks};
+use crate::actor::Actor;
 use crate::api_keys::ServiceContext;
+use crate::clock;
 use crate::decide::Grant;
 use crate::failure::Failure;
+use crate::idempotency::Slot;
 use crate::keyd::{Keyd, KeydFailure};
+use crate::record::Recorder;
 use crate::store::{Reader, Writer};
-use chancel_domain::{Algorithm, KeyVersion};
+use chancel_domain::plan::Limits;
+use chancel_domain::{Algorithm, KeyState, KeyVersion, Operation};
+use chancel_ledger::Change;
 use chancel_link::CallError;
 use chancel_wire::keyd::KeyIdentity;
 use chancel_wire::policyd::{AskFailure, KeyView, Outcome};
@@ -24,16 +30,36 @@ pub struct Lifecycle {
     keyd: Keyd,
     reader: Arc<Reader>,
     writer: Writer,
+    recorder: Recorder,
     locks: Arc<KeyLocks>,
+}
+
+/// A change of keys that was granted.
+pub struct Order {
+    /// By whom, for what.
+    pub grant: Grant,
+    /// The limits of the tenant's plan.
+    pub limits: Limits,
+    /// How long the caller still waits.
+    pub budget: Duration,
+    /// Where the first answer is kept.
+    pub slot: Option<Slot>,
 }
 
 impl Lifecycle {
     /// With these.
-    pub const fn new(keyd: Keyd, reader: Arc<Reader>, writer: Writer, locks: Arc<KeyLocks>) -> Self {
+    pub const fn new(
+        keyd: Keyd,
+        reader: Arc<Reader>,
+        writer: Writer,
+        recorder: Recorder,
+        locks: Arc<KeyLocks>,
+    ) -> Self {
         Self {
             keyd,
             reader,
             writer,
+            recorder,
             locks,
         }
     }
@@ -42,68 +68,64 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn generate(
-        &self,
-        grant: Grant,
-        algorithm: Algorithm,
-        budget: Duration,
-    ) -> Result<Outcome, Failure> {
-        let (key, _) = self.make(&grant, algorithm, Purpose::First, budget).await?;
-        Ok(Outcome::Key(key))
+    pub async fn generate(&self, order: Order, algorithm: Algorithm) -> Result<Outcome, Failure> {
+        self.make(order, algorithm, Purpose::First).await
     }
 
     /// Makes the next version of a key; the active one becomes retired in the same instant.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn rotate(
-        &self,
-        grant: Grant,
-        algorithm: Algorithm,
-        budget: Duration,
-    ) -> Result<Outcome, Failure> {
-        let (key, old_version) = self.make(&grant, algorithm, Purpose::Next, budget).await?;
-        let old_version = old_version.ok_or(AskFailure::KeyNotFound)?;
-        Ok(Outcome::Rotated { key, old_version })
+    pub async fn rotate(&self, order: Order, algorithm: Algorithm) -> Result<Outcome, Failure> {
+        self.make(order, algorithm, Purpose::Next).await
     }
 
-    /// Takes a version out of use for new work.
+    /// Moves a version from one state to another, as the granted operation does.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn retire(
+    pub async fn change_state(
         &self,
-        grant: Grant,
+        order: Order,
         algorithm: Algorithm,
         version: KeyVersion,
-        budget: Duration,
+        destroy_after_days: Option<u16>,
     ) -> Result<Outcome, Failure> {
-        let context = *grant.context();
-        let _lock = self
-            .locks
-            .lock(context.tenant(), algorithm, budget.min(PATIENCE))
-            .await?;
+        let context = *order.grant.context();
+        let operation = order.grant.operation();
+        let limits = order.limits;
+        let _lock = self.lock(&order, algorithm).await?;
         let key = self
             .writer
-            .change(move |view| retire(&view.tenant(&context), algorithm, version))
+            .change(move |view| {
+                let scope = view.tenant(&context);
+                change_state(&scope, algorithm, version, operation, destroy_after_days, &limits)
+            })
             .await?;
-        log("key retired", &context, &key);
+        let what = match key.state {
+            KeyState::Retired if operation == Operation::RestoreKey => "key-restored",
+            KeyState::Archived if operation == Operation::CancelDestruction => "key-destruction-cancelled",
+            KeyState::Retired => "key-retired",
+            KeyState::Archived => "key-archived",
+            KeyState::PendingDestruction => "key-destruction-scheduled",
+            KeyState::Active | KeyState::Destroyed => "key-changed",
+        };
+        self.record(what, &context, &key).await?;
         Ok(Outcome::Key(key))
     }
 
-    async fn make(
-        &self,
-        grant: &Grant,
-        algorithm: Algorithm,
-        purpose: Purpose,
-        budget: Duration,
-    ) -> Result<(KeyView, Option<KeyVersion>), Failure> {
-        let context = *grant.context();
-        let _lock = self
+    async fn lock(&self, order: &Order, algorithm: Algorithm) -> Result<KeyLock<'_>, Failure> {
+        let tenant = order.grant.context().tenant();
+        Ok(self
             .locks
-            .lock(context.tenant(), algorithm, budget.min(PATIENCE))
-            .await?;
-        let reserved = self.reserve(context, algorithm, purpose).await?;
+            .lock(tenant, algorithm, order.budget.min(PATIENCE))
+            .await?)
+    }
+
+    async fn make(&self, order: Order, algorithm: Algorithm, purpose: Purpose) -> Result<Outcome, Failure> {
+        let context = *order.grant.context();
+        let _lock = self.lock(&order, algorithm).await?;
+        let reserved = self.reserve(context, algorithm, purpose, order.limits).await?;
         let public_key = match self.keyd.generate(reserved).await {
             Ok(public_key) => public_key,
             Err(failure) => {
@@ -115,11 +137,31 @@ impl Lifecycle {
         };
         // A failure here leaves the reservation: whether the row became active on the disk is unknown, and only
         // a later look can tell.
-        let outcome = self
+        let slot = order.slot;
+        let (key, outcome) = self
             .writer
-            .change(move |view| activate(&view.tenant(&context), &reserved, &public_key))
+            .change(move |view| {
+                let scope = view.tenant(&context);
+                let (key, old_version) = activate(&scope, &reserved, &public_key)?;
+                let outcome = match (purpose, old_version) {
+                    (Purpose::First, _) => Outcome::Key(key.clone()),
+                    (Purpose::Next, Some(old_version)) => Outcome::Rotated {
+                        key: key.clone(),
+                        old_version,
+                    },
+                    (Purpose::Next, None) => return Err(Failure::from(AskFailure::KeyNotFound)),
+                };
+                if let Some(slot) = &slot {
+                    slot.keep(&scope, &outcome)?;
+                }
+                Ok((key, outcome))
+            })
             .await?;
-        log("key made", &context, &outcome.0);
+        let what = match purpose {
+            Purpose::First => "key-generated",
+            Purpose::Next => "key-rotated",
+        };
+        self.record(what, &context, &key).await?;
         Ok(outcome)
     }
 
@@ -128,11 +170,12 @@ impl Lifecycle {
         context: ServiceContext,
         algorithm: Algorithm,
         purpose: Purpose,
+        limits: Limits,
     ) -> Result<KeyIdentity, Failure> {
         for _ in 0..2 {
             let attempt = self
                 .writer
-                .change(move |view| reserve(&view.tenant(&context), &context, algorithm, purpose))
+                .change(move |view| reserve(&view.tenant(&context), &context, algorithm, purpose, &limits))
                 .await?;
             match attempt {
                 Reservation::Made(key) => return Ok(key),
@@ -192,9 +235,55 @@ impl Lifecycle {
         self.roll_back(key).await?;
         Ok(true)
     }
-}
 
-fn log(what: &'static str, context: &ServiceContext, key: &KeyView) {
-    tracing::info!(tenant = %context.tenant(), api_key = %context.api_key(), request = %context.request(),
-        algorithm = %key.algorithm, version = %key.version, key = %key.handle, "{what}");
+    /// Destroys a private key whose date has come: first keyd's file, then the row says so. A crash in between is made up
+    /// for by doing it again; `false` when it is not to be destroyed after all.
+    ///
+    /// # Errors
+    /// [`Failure`]; the key then stays due.
+    pub async fn destroy_due(&self, key: KeyIdentity) -> Result<bool, Failure> {
+        let _lock = self.locks.lock(key.tenant, key.algorithm, PATIENCE).await?;
+        // Under the lock: its owner may have taken the date back.
+        let now_ms = clock::now_ms();
+        if !self.reader.look(|view| view.destruction().is_due(&key, now_ms))? {
+            return Ok(false);
+        }
+        self.keyd.destroy(key).await?;
+        let destroyed = self
+            .writer
+            .change(move |view| view.destruction().destroyed(&key, clock::now_ms()))
+            .await?;
+        tracing::info!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version, key = %key.handle,
+            "key destroyed");
+        self.recorder
+            .changed(Change {
+                what: "key-destroyed",
+                tenant: Some(key.tenant),
+                algorithm: Some(key.algorithm),
+                key_version: Some(key.version),
+                key: Some(key.handle),
+                ..Change::default()
+            })
+            .await?;
+        Ok(destroyed)
+    }
+
+    async fn record(
+        &self,
+        what: &'static str,
+        context: &ServiceContext,
+        key: &KeyView,
+    ) -> Result<(), Failure> {
+        tracing::info!(tenant = %context.tenant(), api_key = %context.api_key(), request = %context.request(),
+            algorithm = %key.algorithm, version = %key.version, key = %key.handle, "{what}");
+        self.recorder
+            .changed(Change {
+                algorithm: Some(key.algorithm),
+                key_version: Some(key.version),
+                key: Some(key.handle),
+                ..Actor::Tenant(*context).change(what, Some(context.tenant()))
+            })
+            .await?;
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! api-key-standing: a revoked or expired API key is as good as none, and its sender hears no more than that.
 
-use super::{Context, RuleError, Ruling};
+use super::{Context, RuleError, Ruling, Seen};
 use chancel_wire::policyd::DenyReason;
 
 /// How far the clock may stand before the API key's making: a step of time synchronisation, not a lost clock.
@@ -21,4 +21,16 @@ pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
     } else {
         Ruling::Deny(DenyReason::NotAuthenticated)
     })
+}
+
+pub(super) fn saw(context: &Context<'_>) -> Seen {
+    let expires = context.caller.expires_at_ms;
+    vec![
+        ("revoked", context.caller.is_revoked.to_string()),
+        (
+            "expires_at_ms",
+            expires.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        ),
+        ("now_ms", context.now_ms.to_string()),
+    ]
 }

@@ -1,15 +1,23 @@
 //! The parts of a running policyd, and how they hang together.
 
 use crate::admin::Admin;
-use crate::api_keys::ApiKeyHasher;
+use crate::api_keys::{ApiKeyChanges, ApiKeyHasher};
 use crate::ask::Asks;
+use crate::checkpoints;
 use crate::config::Config;
+use crate::events::Events;
+use crate::idempotency::Idempotency;
 use crate::keyd::{Keyd, KeydState, Watch};
-use crate::keys::{KeyLocks, Lifecycle, Reconciler};
+use crate::keys::{KeyLocks, Lifecycle, Reconciler, Sweeper};
 use crate::metrics::Metrics;
 use crate::permit::PermitIssuer;
+use crate::plans::PlanTable;
+use crate::policies::PolicyChanges;
+use crate::record::Recorder;
 use crate::service::Service;
 use crate::store::{Reader, Writer};
+use crate::tenants::TenantChanges;
+use crate::usage::{self, Usage};
 use chancel_link::{Admission, Client, Endpoint, Expected, Listener, OperatorRule, Refusals};
 use chancel_sandbox::Sandboxed;
 use chancel_service::secret_file::{SecretFileError, read_exact_32};
@@ -44,6 +52,15 @@ pub(super) struct Sockets {
     pub(super) admin: Listener,
 }
 
+/// What is kept on the disk.
+pub(super) struct Stores {
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+    pub(super) recorder: Recorder,
+    pub(super) plans: Arc<PlanTable>,
+    pub(super) events: Events,
+}
+
 /// Everything that serves.
 pub(super) struct Parts {
     service: Service,
@@ -52,17 +69,24 @@ pub(super) struct Parts {
     gateway: Admission,
     operators: Admission,
     watch: Watch,
+    sweeper: Sweeper,
+    keyd: Keyd,
+    usage: Arc<Usage>,
+    writer: Writer,
+    recorder: Recorder,
+    pub(super) plans: Arc<PlanTable>,
     pub(super) locks: Arc<KeyLocks>,
 }
 
 /// Puts the parts together, on the proof that the sandbox holds. Inside the runtime: it starts connecting to keyd.
-pub(super) fn assemble(
-    config: &Config,
-    secrets: Secrets,
-    reader: Reader,
-    writer: Writer,
-    _sandboxed: &Sandboxed,
-) -> Parts {
+pub(super) fn assemble(config: &Config, secrets: Secrets, stores: Stores, _sandboxed: &Sandboxed) -> Parts {
+    let Stores {
+        reader,
+        writer,
+        recorder,
+        plans,
+        events,
+    } = stores;
     let endpoint = Endpoint::Unix {
         path: config.keyd.socket.clone(),
         uid: config.keyd.account.uid(),
@@ -71,16 +95,32 @@ pub(super) fn assemble(
     let reader = Arc::new(reader);
     let hasher = Arc::new(secrets.hasher);
     let locks = Arc::new(KeyLocks::new());
+    let usage = Arc::new(Usage::default());
     let lifecycle = Arc::new(Lifecycle::new(
         keyd.clone(),
         reader.clone(),
         writer.clone(),
+        recorder.clone(),
         locks.clone(),
     ));
     let reconciler = Arc::new(Reconciler::new(keyd.clone(), reader.clone(), lifecycle.clone()));
     let issuer = Arc::new(PermitIssuer::default());
     let state = Arc::new(KeydState::default());
     let refusals = Arc::new(Refusals::new());
+    let api_keys = ApiKeyChanges {
+        writer: writer.clone(),
+        hasher: hasher.clone(),
+        recorder: recorder.clone(),
+    };
+    let tenants = TenantChanges {
+        writer: writer.clone(),
+        recorder: recorder.clone(),
+        plans: plans.clone(),
+    };
+    let policies = PolicyChanges {
+        writer: writer.clone(),
+        recorder: recorder.clone(),
+    };
     let expected = Expected {
         role: Role::Gateway,
         uid: config.gateway.account.uid(),
@@ -94,9 +134,17 @@ pub(super) fn assemble(
         service: Service {
             asks: Asks {
                 reader: reader.clone(),
-                hasher: hasher.clone(),
+                idempotency: Idempotency::new(&hasher),
+                hasher,
                 issuer: issuer.clone(),
-                lifecycle,
+                lifecycle: lifecycle.clone(),
+                api_keys: api_keys.clone(),
+                tenants: tenants.clone(),
+                policies: policies.clone(),
+                events,
+                plans: plans.clone(),
+                usage: usage.clone(),
+                recorder: recorder.clone(),
                 metrics: Arc::new(Metrics::default()),
             },
             keyd: state.clone(),
@@ -104,9 +152,13 @@ pub(super) fn assemble(
             refusals: refusals.clone(),
         },
         admin: Admin {
-            reader,
-            writer,
-            hasher,
+            reader: reader.clone(),
+            tenants,
+            api_keys,
+            policies,
+            plans: plans.clone(),
+            usage: usage.clone(),
+            recorder: recorder.clone(),
             keyd: state.clone(),
             reconciler: reconciler.clone(),
         },
@@ -114,11 +166,22 @@ pub(super) fn assemble(
         gateway: Admission::Services(vec![expected]),
         operators: Admission::Operators(operators),
         watch: Watch {
-            keyd,
+            keyd: keyd.clone(),
             issuer,
             reconciler,
             state,
+            recorder: recorder.clone(),
         },
+        sweeper: Sweeper {
+            reader,
+            writer: writer.clone(),
+            lifecycle,
+        },
+        keyd,
+        usage,
+        writer,
+        recorder,
+        plans,
         locks,
     }
 }
@@ -128,6 +191,17 @@ impl Parts {
     pub(super) async fn serve(self, sockets: Sockets, stop: impl Future<Output = ()>) -> io::Result<()> {
         let following = tokio::spawn(self.watch.run());
         let (stopper, stopped) = watch::channel(false);
+        // Those who write at the end are told when nobody can ask for anything any more.
+        let (ender, ended) = watch::channel(false);
+        let ledger = self.recorder.ledger().clone();
+        let flushing = tokio::spawn(usage::flush_until_stopped(
+            self.usage,
+            ledger.clone(),
+            self.writer,
+            ended.clone(),
+        ));
+        let sweeping = tokio::spawn(self.sweeper.run(ended.clone()));
+        let checking = tokio::spawn(checkpoints::write_until_stopped(ledger, self.keyd, ended));
         let is_stopped = |mut stopped: watch::Receiver<bool>| async move {
             // A sender that is gone stops as well.
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -151,6 +225,12 @@ impl Parts {
             Ok(())
         };
         let outcome = tokio::try_join!(service, admin, stopping);
+        let _ = ender.send(true);
+        for ending in [flushing, sweeping, checking] {
+            if ending.await.is_err() {
+                tracing::error!("a task panicked");
+            }
+        }
         following.abort();
         outcome.map(|_| ())
     }

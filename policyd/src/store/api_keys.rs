@@ -2,19 +2,29 @@
 
 use super::access::{Read, Session, Write};
 use super::{Damage, StoreError, TenantScope, columns};
-use crate::api_keys::{LookupHash, ScopedHash, SecretHashes};
-use chancel_domain::scope::InvalidScopes;
+use crate::api_keys::{LookupHash, ScopedHash, SecretHashes, Standing};
 use chancel_domain::tenant::Name;
-use chancel_domain::{ApiKeyId, Plan, Scopes, TenantId, TenantStatus};
+use chancel_domain::{ApiKeyId, Networks, Scopes, TenantId};
 use chancel_wire::admin::ApiKeyRecord;
 use rusqlite::{Row, params};
 
+/// Columns of a [`Standing`], and what else an authentication needs.
+macro_rules! standing {
+    ($condition:literal) => {
+        concat!(
+            "SELECT a.tenant_id, t.plan, t.status, a.id, a.version, a.scopes, a.scoped_hash,
+                    a.created_at_ms, a.expires_at_ms, a.revoked_at_ms, a.networks,
+                    EXISTS (SELECT 1 FROM deny_rules AS r WHERE r.tenant_id = a.tenant_id),
+                    EXISTS (SELECT 1 FROM key_budgets AS b WHERE b.tenant_id = a.tenant_id)
+             FROM api_keys AS a JOIN tenants AS t ON t.id = a.tenant_id
+             WHERE ",
+            $condition
+        )
+    };
+}
+
 /// In the path of every request.
-pub(super) const FIND: &str =
-    "SELECT a.tenant_id, t.plan, t.status, a.id, a.version, a.scopes, a.scoped_hash,
-            a.created_at_ms, a.expires_at_ms, a.revoked_at_ms
-     FROM api_keys AS a JOIN tenants AS t ON t.id = a.tenant_id
-     WHERE a.lookup_hash = ?1";
+pub(super) const FIND: &str = standing!("a.lookup_hash = ?1");
 
 /// The one question about API keys that is not asked for a tenant, because its answer is the tenant.
 pub struct Authentication<'a> {
@@ -24,26 +34,12 @@ pub struct Authentication<'a> {
 /// The row that a look-up hash led to, with its tenant's standing. **Not authenticated**: whose it is has to be
 /// confirmed with the scoped hash.
 pub struct StoredApiKey {
-    /// The tenant it lies with.
-    pub tenant: TenantId,
-    /// That tenant's plan.
-    pub plan: Plan,
-    /// That tenant's standing.
-    pub tenant_status: TenantStatus,
-    /// Its id.
-    pub id: ApiKeyId,
+    /// How it stands.
+    pub standing: Standing,
     /// Its version.
     pub version: u32,
-    /// What it may do; an error when the stored text does not parse, which denies this API key alone.
-    pub scopes: Result<Scopes, InvalidScopes>,
     /// Proves that the secret belongs to the tenant.
     pub scoped_hash: ScopedHash,
-    /// When it was made.
-    pub created_at_ms: i64,
-    /// When it stops working.
-    pub expires_at_ms: Option<i64>,
-    /// When it was revoked.
-    pub revoked_at_ms: Option<i64>,
 }
 
 impl<'a> Authentication<'a> {
@@ -62,18 +58,27 @@ impl<'a> Authentication<'a> {
             return Ok(None);
         };
         Ok(Some(StoredApiKey {
-            tenant: TenantId::from_bytes(row.get(0)?),
-            plan: columns::plan(row, 1)?,
-            tenant_status: columns::tenant_status(row, 2)?,
-            id: ApiKeyId::from_bytes(row.get(3)?),
+            standing: standing_of(row)?,
             version: row.get(4)?,
-            scopes: columns::text(row, 5)?.parse(),
             scoped_hash: ScopedHash::from_bytes(row.get(6)?),
-            created_at_ms: row.get(7)?,
-            expires_at_ms: row.get(8)?,
-            revoked_at_ms: row.get(9)?,
         }))
     }
+}
+
+fn standing_of(row: &Row<'_>) -> Result<Standing, StoreError> {
+    Ok(Standing {
+        tenant: TenantId::from_bytes(row.get(0)?),
+        plan: columns::plan(row, 1)?,
+        tenant_status: columns::tenant_status(row, 2)?,
+        api_key: ApiKeyId::from_bytes(row.get(3)?),
+        scopes: columns::text(row, 5)?.parse(),
+        created_at_ms: row.get(7)?,
+        expires_at_ms: row.get(8)?,
+        is_revoked: row.get::<_, Option<i64>>(9)?.is_some(),
+        networks: columns::text(row, 10)?.parse(),
+        has_deny_rules: row.get(11)?,
+        has_budgets: row.get(12)?,
+    })
 }
 
 /// An API key to store.
@@ -86,18 +91,30 @@ pub struct NewApiKeyRow {
     pub scopes: Scopes,
     /// When it stops working.
     pub expires_at_ms: Option<i64>,
+    /// Where it may be used.
+    pub networks: Networks,
     /// Now.
     pub created_at_ms: i64,
 }
 
 impl<Access> TenantScope<'_, Access> {
+    /// How one of the tenant's API keys stands.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn standing(&self, id: ApiKeyId) -> Result<Option<Standing>, StoreError> {
+        let mut statement = self.statement(standing!("a.tenant_id = ?1 AND a.id = ?2"))?;
+        let mut rows = statement.query(params![self.tenant_id(), id.as_bytes()])?;
+        rows.next()?.map(standing_of).transpose()
+    }
+
     /// One API key, revoked or not.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot answer.
     pub fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
         let mut statement = self.statement(
-            "SELECT id, version, name, scopes, created_at_ms, expires_at_ms, revoked_at_ms
+            "SELECT id, version, name, scopes, created_at_ms, expires_at_ms, revoked_at_ms, networks
              FROM api_keys WHERE tenant_id = ?1 AND id = ?2",
         )?;
         let mut rows = statement.query(params![self.tenant_id(), id.as_bytes()])?;
@@ -116,7 +133,7 @@ impl<Access> TenantScope<'_, Access> {
         // No id sorts before the empty blob.
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let mut statement = self.statement(
-            "SELECT id, version, name, scopes, created_at_ms, expires_at_ms, revoked_at_ms
+            "SELECT id, version, name, scopes, created_at_ms, expires_at_ms, revoked_at_ms, networks
              FROM api_keys WHERE tenant_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
         )?;
         let mut rows = statement.query(params![self.tenant_id(), after, most as i64])?;
@@ -146,8 +163,8 @@ impl TenantScope<'_, Write> {
     pub fn insert_api_key(&self, row: &NewApiKeyRow, hashes: &SecretHashes) -> Result<(), StoreError> {
         let mut statement = self.statement(
             "INSERT INTO api_keys (tenant_id, id, version, name, scopes, lookup_hash, scoped_hash,
-                                   created_at_ms, expires_at_ms)
-             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
+                                   created_at_ms, expires_at_ms, networks)
+             VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         statement.execute(params![
             self.tenant_id(),
@@ -158,6 +175,7 @@ impl TenantScope<'_, Write> {
             hashes.scoped.as_bytes(),
             row.created_at_ms,
             row.expires_at_ms,
+            row.networks.to_string(),
         ])?;
         Ok(())
     }
@@ -205,5 +223,6 @@ fn record(row: &Row<'_>) -> Result<ApiKeyRecord, StoreError> {
         created_at_ms: row.get(4)?,
         expires_at_ms: row.get(5)?,
         revoked_at_ms: row.get(6)?,
+        networks: columns::text(row, 7)?.parse().map_err(|_| Damage::Networks)?,
     })
 }

@@ -76,6 +76,12 @@ pub enum Damage {
     #[error("a key has an unknown state")]
     KeyState,
     /// Scopes that could not have been given.
+    #[error("a deny rule does not decode")]
+    DenyRule,
+    /// An API key has networks that are none.
+    #[error("the networks of an API key do not parse")]
+    Networks,
+    /// An API key has scopes that are none.
     #[error("the scopes of an API key do not parse")]
     Scopes,
 }

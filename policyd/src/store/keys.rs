@@ -9,11 +9,13 @@ use chancel_wire::policyd::KeyView;
 use rusqlite::{Row, params};
 
 /// In the path of every use of a key.
-pub(super) const ACTIVE_KEY: &str = "SELECT algorithm, version, state, handle, public_key, created_at_ms
+pub(super) const ACTIVE_KEY: &str =
+    "SELECT algorithm, version, state, handle, public_key, created_at_ms, last_used_at_ms, destroy_at_ms
      FROM keys WHERE tenant_id = ?1 AND algorithm = ?2 AND state = 'active'";
 
 /// In the path of every use of a key.
-pub(super) const ONE_KEY: &str = "SELECT algorithm, version, state, handle, public_key, created_at_ms
+pub(super) const ONE_KEY: &str =
+    "SELECT algorithm, version, state, handle, public_key, created_at_ms, last_used_at_ms, destroy_at_ms
      FROM keys WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3 AND state <> 'pending'";
 
 impl<Access> TenantScope<'_, Access> {
@@ -49,7 +51,7 @@ impl<Access> TenantScope<'_, Access> {
         most: usize,
     ) -> Result<Vec<KeyView>, StoreError> {
         let mut statement = self.statement(
-            "SELECT algorithm, version, state, handle, public_key, created_at_ms
+            "SELECT algorithm, version, state, handle, public_key, created_at_ms, last_used_at_ms, destroy_at_ms
              FROM keys WHERE tenant_id = ?1 AND state <> 'pending'
                AND (?2 IS NULL OR algorithm = ?2) AND (?3 IS NULL OR state = ?3)
              ORDER BY algorithm, version DESC LIMIT ?4",
@@ -165,7 +167,8 @@ impl TenantScope<'_, Write> {
     pub fn activate_key(&self, reserved: &KeyIdentity, public_key: &[u8]) -> Result<bool, StoreError> {
         let mut statement = self.statement(
             "UPDATE keys SET state = 'active', public_key = ?5
-             WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3 AND handle = ?4 AND state = 'pending'",
+             WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3 AND handle = ?4 AND state = 'pending'
+               AND EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND status <> 'deleted')",
         )?;
         let changed = statement.execute(params![
             self.tenant_id(),
@@ -177,7 +180,8 @@ impl TenantScope<'_, Write> {
         Ok(changed == 1)
     }
 
-    /// Moves a key from one state to another; `false` when it is not in the first.
+    /// Moves a key from one state to another; `false` when it is not in the first. `dates` are those that the new
+    /// state has.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be stored.
@@ -187,9 +191,10 @@ impl TenantScope<'_, Write> {
         version: KeyVersion,
         from: KeyState,
         to: KeyState,
+        dates: StateDates,
     ) -> Result<bool, StoreError> {
         let mut statement = self.statement(
-            "UPDATE keys SET state = ?5
+            "UPDATE keys SET state = ?5, archived_at_ms = coalesce(?6, archived_at_ms), destroy_at_ms = ?7
              WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3 AND state = ?4",
         )?;
         let changed = statement.execute(params![
@@ -198,8 +203,37 @@ impl TenantScope<'_, Write> {
             version.number(),
             from.name(),
             to.name(),
+            dates.archived_at_ms,
+            dates.destroy_at_ms,
         ])?;
         Ok(changed == 1)
+    }
+}
+
+/// The dates that come with a state.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StateDates {
+    /// When the key was archived.
+    pub archived_at_ms: Option<i64>,
+    /// When it is to be destroyed.
+    pub destroy_at_ms: Option<i64>,
+}
+
+impl<Access> TenantScope<'_, Access> {
+    /// When a key was archived last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot answer.
+    pub fn archived_at_ms(
+        &self,
+        algorithm: Algorithm,
+        version: KeyVersion,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut statement = self.statement(
+            "SELECT archived_at_ms FROM keys WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3",
+        )?;
+        let mut rows = statement.query(params![self.tenant_id(), u16::from(algorithm), version.number()])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?.flatten())
     }
 }
 
@@ -211,5 +245,7 @@ fn view(row: &Row<'_>) -> Result<KeyView, StoreError> {
         handle: KeyHandle::from_bytes(row.get(3)?),
         public_key: row.get(4)?,
         created_at_ms: row.get(5)?,
+        last_used_at_ms: row.get(6)?,
+        destroy_at_ms: row.get(7)?,
     })
 }

@@ -2,7 +2,7 @@
 //! that serves, because an answer takes less time than handing the question to another thread.
 
 use super::access::{Read, Session};
-use super::{Authentication, Operators, StoreError, TenantScope, Walk};
+use super::{Authentication, Destruction, Operators, StoreError, TenantScope, Walk};
 use crate::admin::Operator;
 use crate::api_keys::ServiceContext;
 use rusqlite::Connection;
@@ -88,6 +88,11 @@ impl<'a> ReadView<'a> {
     /// The tenants of the installation, for somebody the admin socket has let in.
     pub const fn operators(self, _operator: &Operator) -> Operators<'a, Read> {
         Operators::new(self.session)
+    }
+
+    /// Keys whose date has come.
+    pub const fn destruction(self) -> Destruction<'a, Read> {
+        Destruction::new(self.session)
     }
 
     /// All keys in order, for the comparison with keyd's files.

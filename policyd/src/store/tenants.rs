@@ -2,9 +2,8 @@
 
 use super::access::{Session, Write};
 use super::{StoreError, TenantScope, columns};
-use chancel_domain::{Family, TenantId, TenantStatus};
+use chancel_domain::{Family, Plan, TenantId, TenantStatus};
 use chancel_wire::admin::TenantRecord;
-use chancel_wire::policyd::TenantView;
 use rusqlite::{Row, params};
 
 /// The tenants of the installation. Only somebody the admin socket has let in gets one.
@@ -22,9 +21,9 @@ impl<'a, Access> Operators<'a, Access> {
     /// # Errors
     /// [`StoreError`] when the database cannot answer.
     pub fn tenant(&self, id: TenantId) -> Result<Option<TenantRecord>, StoreError> {
-        let mut statement = self
-            .session
-            .statement("SELECT id, name, plan, status, created_at_ms FROM tenants WHERE id = ?1")?;
+        let mut statement = self.session.statement(
+            "SELECT id, name, plan, status, created_at_ms FROM tenants WHERE id = ?1 AND status <> 'deleted'",
+        )?;
         let mut rows = statement.query([id.as_bytes()])?;
         rows.next()?.map(record).transpose()
     }
@@ -41,7 +40,9 @@ impl<'a, Access> Operators<'a, Access> {
         // No id sorts before the empty blob.
         let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let mut statement = self.session.statement(
-            "SELECT id, name, plan, status, created_at_ms FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id, name, plan, status, created_at_ms FROM tenants
+             WHERE id > ?1 AND status <> 'deleted' AND id <> x'ffffffffffffffffffffffffffffffff'
+             ORDER BY id LIMIT ?2",
         )?;
         let mut rows = statement.query(params![after, most as i64])?;
         let mut found = Vec::new();
@@ -91,53 +92,107 @@ impl Operators<'_, Write> {
         status: TenantStatus,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let mut statement = self
-            .session
-            .statement("UPDATE tenants SET status = ?2, updated_at_ms = ?3 WHERE id = ?1 AND status <> ?2")?;
+        let mut statement = self.session.statement(
+            "UPDATE tenants SET status = ?2, updated_at_ms = ?3
+                 WHERE id = ?1 AND status <> ?2 AND status <> 'deleted'",
+        )?;
         statement.execute(params![id.as_bytes(), status.name(), now_ms])?;
         Ok(())
     }
+
+    /// Puts a tenant on another plan.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be stored.
+    pub fn set_tenant_plan(&self, id: TenantId, plan: Plan, now_ms: i64) -> Result<(), StoreError> {
+        let mut statement = self.session.statement(
+            "UPDATE tenants SET plan = ?2, updated_at_ms = ?3 WHERE id = ?1 AND status <> 'deleted'",
+        )?;
+        statement.execute(params![id.as_bytes(), plan.name(), now_ms])?;
+        Ok(())
+    }
+
+    /// Deletes a tenant: its keys get a date of destruction, everything else of it goes. What is left of its row has
+    /// no name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be stored.
+    pub fn delete_tenant(&self, id: TenantId, destroy_at_ms: i64, now_ms: i64) -> Result<(), StoreError> {
+        let run = |sql, parameters: &[&dyn rusqlite::ToSql]| -> Result<(), StoreError> {
+            self.session.statement(sql)?.execute(parameters)?;
+            Ok(())
+        };
+        let id = id.as_bytes();
+        // By way of 'retired' and 'archived', as the table of transitions has it.
+        run(
+            "UPDATE keys SET state = 'pending_destruction', destroy_at_ms = ?2
+             WHERE tenant_id = ?1 AND state IN ('active', 'retired', 'archived')",
+            &[id, &destroy_at_ms],
+        )?;
+        run("UPDATE keys SET made_by = NULL WHERE tenant_id = ?1", &[id])?;
+        run("DELETE FROM api_keys WHERE tenant_id = ?1", &[id])?;
+        run("DELETE FROM deny_rules WHERE tenant_id = ?1", &[id])?;
+        run("DELETE FROM key_budgets WHERE tenant_id = ?1", &[id])?;
+        run("DELETE FROM usage_months WHERE tenant_id = ?1", &[id])?;
+        run("DELETE FROM usage_days WHERE tenant_id = ?1", &[id])?;
+        run("DELETE FROM idempotent_answers WHERE tenant_id = ?1", &[id])?;
+        run(
+            "UPDATE tenants SET status = 'deleted', name = NULL, updated_at_ms = ?2 WHERE id = ?1",
+            &[id, &now_ms],
+        )
+    }
+}
+
+/// A tenant's row, and how many of what is limited it has.
+#[derive(Debug, Clone)]
+pub struct TenantRow {
+    /// Its id, name, plan and standing, and when it was made.
+    pub record: TenantRecord,
+    /// When it last changed, Unix milliseconds.
+    pub updated_at_ms: i64,
+    /// KEM keys: algorithms with a version that is active or retired.
+    pub kem_keys: u32,
+    /// Signature keys, in the same way.
+    pub signature_keys: u32,
+    /// API keys that are not revoked.
+    pub api_keys: u32,
 }
 
 impl<Access> TenantScope<'_, Access> {
-    /// The tenant as it sees itself; `None` when there is no such tenant.
+    /// The tenant itself; `None` when it has been deleted.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot answer.
-    pub fn own_tenant(&self) -> Result<Option<TenantView>, StoreError> {
-        let (kem_keys, signature_keys) = self.unarchived_keys()?;
+    pub fn own_tenant(&self) -> Result<Option<TenantRow>, StoreError> {
+        let (kem_keys, signature_keys) = self.keys_that_count()?;
         let api_keys = self.unrevoked_api_keys()?;
-        let mut statement =
-            self.statement("SELECT name, plan, created_at_ms, updated_at_ms FROM tenants WHERE id = ?1")?;
+        let mut statement = self.statement(
+            "SELECT id, name, plan, status, created_at_ms, updated_at_ms FROM tenants
+             WHERE id = ?1 AND status <> 'deleted'",
+        )?;
         let mut rows = statement.query([self.tenant_id()])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        Ok(Some(TenantView {
-            id: self.tenant(),
-            name: columns::name(row, 0)?.into(),
-            plan: columns::plan(row, 1)?,
-            created_at_ms: row.get(2)?,
-            updated_at_ms: row.get(3)?,
+        Ok(Some(TenantRow {
+            record: record(row)?,
+            updated_at_ms: row.get(5)?,
             kem_keys,
             signature_keys,
             api_keys,
         }))
     }
 
-    /// How many keys are not archived: encapsulation keys, then signature keys.
-    fn unarchived_keys(&self) -> Result<(u32, u32), StoreError> {
+    fn keys_that_count(&self) -> Result<(u32, u32), StoreError> {
         let mut statement = self.statement(
-            "SELECT algorithm, count(*) FROM keys
-             WHERE tenant_id = ?1 AND state IN ('active', 'retired') GROUP BY algorithm",
+            "SELECT DISTINCT algorithm FROM keys WHERE tenant_id = ?1 AND state IN ('active', 'retired')",
         )?;
         let mut rows = statement.query([self.tenant_id()])?;
         let (mut kem, mut signature) = (0, 0);
         while let Some(row) = rows.next()? {
-            let count: u32 = row.get(1)?;
             match columns::algorithm(row, 0)?.family() {
-                Family::Kem => kem += count,
-                Family::Signature => signature += count,
+                Family::Kem => kem += 1,
+                Family::Signature => signature += 1,
             }
         }
         Ok((kem, signature))

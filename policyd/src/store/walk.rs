@@ -33,7 +33,7 @@ impl<'a, Access> Walk<'a, Access> {
     pub fn keys_after(&self, after: Option<KeyIdentity>, most: usize) -> Result<Vec<WalkedRow>, StoreError> {
         let mut statement = self.session.statement(
             "SELECT tenant_id, algorithm, version, handle, state = 'pending' FROM keys
-             WHERE (tenant_id, algorithm, version, handle) > (?1, ?2, ?3, ?4)
+             WHERE (tenant_id, algorithm, version, handle) > (?1, ?2, ?3, ?4) AND state <> 'destroyed'
              ORDER BY tenant_id, algorithm, version LIMIT ?5",
         )?;
         // No row sorts before the empty blob.

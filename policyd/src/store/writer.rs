@@ -2,14 +2,14 @@
 //! serving thread never waits for an fsync. A change is a transaction; it is acknowledged when it is on the disk.
 
 use super::access::{Session, Write};
-use super::{Operators, StoreError, TenantScope, Walk};
+use super::{Destruction, Operators, StoreError, TenantScope, UsageTables, Walk};
 use crate::admin::Operator;
 use crate::api_keys::ServiceContext;
+use crate::thread;
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Barrier};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// Changes that may wait. Lifecycle work is rare; a queue this long means the disk has stopped answering.
@@ -35,17 +35,8 @@ pub struct WriterThread {
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<(Self, WriterThread), StoreError> {
         let (jobs, waiting) = sync_channel(QUEUE);
-        // A thread begins with system calls that the sandbox will not allow: it must be past them before that.
-        let running = Arc::new(Barrier::new(2));
-        let here = running.clone();
-        let thread = Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || {
-                here.wait();
-                write_until_stopped(connection, &waiting)
-            })
+        let thread = thread::running("writer", move || write_until_stopped(connection, &waiting))
             .map_err(StoreError::NoThread)?;
-        running.wait();
         let writer = Self { jobs: jobs.clone() };
         Ok((writer, WriterThread { jobs, thread }))
     }
@@ -129,6 +120,16 @@ impl<'a> WriteView<'a> {
     /// The tenants of the installation, for somebody the admin socket has let in.
     pub const fn operators(self, _operator: &Operator) -> Operators<'a, Write> {
         Operators::new(self.session)
+    }
+
+    /// Counts of usage.
+    pub const fn usage(self) -> UsageTables<'a> {
+        UsageTables::new(self.session)
+    }
+
+    /// Keys whose date has come.
+    pub const fn destruction(self) -> Destruction<'a, Write> {
+        Destruction::new(self.session)
     }
 
     /// Half-made keys, for the comparison with keyd's files.

@@ -3,6 +3,7 @@
 use crate::keyd::Keyd;
 use crate::peers::{SOURCE, denied, is_done, is_granted, outcome};
 use crate::support::{Installation, run, until};
+use chancel_domain::operation::Place;
 use chancel_domain::{Algorithm, KeyVersion, Operation, Plan, TenantStatus};
 use chancel_wire::admin::{AdminError, AdminReply, AdminRequest};
 use chancel_wire::permit::PayloadDigest;
@@ -16,11 +17,12 @@ use std::process::Command;
 const ML_DSA: Algorithm = Algorithm::MlDsa65;
 
 fn of_key(operation: Operation) -> Ask {
+    let is_private = operation.place() == Place::PrivateKey;
     Ask::Use {
         operation,
         algorithm: ML_DSA,
         version: Some(KeyVersion::FIRST),
-        payload: Some(PayloadDigest::of(b"input")),
+        payload: is_private.then(|| PayloadDigest::of(b"input")),
     }
 }
 
@@ -71,10 +73,18 @@ fn decisions_changes_start_and_stop_are_recorded_before_anybody_hears_of_them() 
         );
         let permits = installation.records(|record| {
             let permit = record.permit.as_ref()?;
-            Some((permit.epoch, permit.serial, permit.payload.to_string(), record.request.clone()?.into_owned()))
+            Some((
+                permit.epoch,
+                permit.serial,
+                permit.payload.to_string(),
+                record.request.clone()?.into_owned(),
+            ))
         });
         let digest: String = claims_payload(&permit.payload);
-        assert_eq!(permits, [(permit.epoch, permit.serial, digest, permit.request.to_string())]);
+        assert_eq!(
+            permits,
+            [(permit.epoch, permit.serial, digest, permit.request.to_string())]
+        );
         installation.check_ledger();
 
         let policyd = installation.start();
@@ -86,7 +96,11 @@ fn decisions_changes_start_and_stop_are_recorded_before_anybody_hears_of_them() 
 }
 
 fn claims_payload(digest: &PayloadDigest) -> String {
-    digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A file system of its own for the ledger, small enough to be filled. Unmounted at the end.
@@ -175,7 +189,11 @@ fn on_a_full_disk_private_keys_and_changes_are_refused_the_rest_goes_on_and_it_r
             ] {
                 assert_eq!(operator.refusal(request).await, AdminError::LedgerUnwritable);
             }
-            assert_eq!(keyd.asked(), asked, "keyd is not asked for what cannot be recorded");
+            assert_eq!(
+                keyd.asked(),
+                asked,
+                "keyd is not asked for what cannot be recorded"
+            );
             assert!(is_granted(&gateway.ask(&text, of_key(Operation::Verify)).await));
             assert!(is_done(&gateway.ask(&text, Ask::ReadTenant).await));
             let AdminReply::Status(status) = operator.ask(AdminRequest::Status).await else {
@@ -245,7 +263,11 @@ fn a_torn_last_record_is_repaired_noted_and_the_chain_goes_on() {
     drop(file);
     installation.start().kill();
     let kinds = installation.records(|record| Some(record.kind.to_string()));
-    assert_eq!(kinds.iter().filter(|kind| *kind == "repaired").count(), 1, "{kinds:?}");
+    assert_eq!(
+        kinds.iter().filter(|kind| *kind == "repaired").count(),
+        1,
+        "{kinds:?}"
+    );
     installation.check_ledger();
 }
 
@@ -263,5 +285,9 @@ fn a_ledger_that_was_tampered_with_is_not_written_on() {
     let (code, said) = installation.start_in_vain();
     assert_eq!(code, Some(1));
     assert!(said.contains("0000000001.jsonl"), "{said}");
-    assert_eq!(fs::read_to_string(&segment).unwrap(), edited, "left as it was found");
+    assert_eq!(
+        fs::read_to_string(&segment).unwrap(),
+        edited,
+        "left as it was found"
+    );
 }

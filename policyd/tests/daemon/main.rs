@@ -1,6 +1,8 @@
 //! The daemon as a process of its own, sandboxed as it ships, with no keyd to be found: what operators and the
 //! gateway hear, what survives a kill, and what the kernel confirms.
 
+mod audience;
+mod idempotency;
 mod keyd;
 mod ledger;
 mod memory;

@@ -96,15 +96,30 @@ impl Gateway {
         self.try_ask(source, api_key, ask).await.expect("policyd answers")
     }
 
+    /// Asks under an `Idempotency-Key`.
+    pub async fn ask_under(&self, key: &str, api_key: &str, ask: Ask) -> PolicydReply {
+        let caller = Caller {
+            api_key,
+            request: self.request(),
+            source: address(SOURCE),
+            idempotency_key: Some(key),
+        };
+        let request = PolicydRequest::Ask { caller, ask };
+        call(&self.client, &request).await.decode().unwrap()
+    }
+
     /// Asks somebody who may die of it.
     pub async fn try_ask(&self, source: &str, api_key: &str, ask: Ask) -> Option<PolicydReply> {
         let caller = Caller {
             api_key,
             request: self.request(),
-            source: source.parse().unwrap(),
+            source: address(source),
             idempotency_key: None,
         };
-        let answer = self.client.call(&PolicydRequest::Ask { caller, ask }, PATIENCE).await;
+        let answer = self
+            .client
+            .call(&PolicydRequest::Ask { caller, ask }, PATIENCE)
+            .await;
         answer.ok().map(|answer| answer.decode().unwrap())
     }
 
@@ -116,7 +131,10 @@ impl Gateway {
     }
 
     pub async fn health(&self) -> PolicydReply {
-        call(&self.client, &PolicydRequest::Health).await.decode().unwrap()
+        call(&self.client, &PolicydRequest::Health)
+            .await
+            .decode()
+            .unwrap()
     }
 }
 

@@ -56,7 +56,11 @@ fn over_kills_at_any_moment_no_allowed_call_is_forgotten_and_none_is_counted_twi
     for round in 0..ROUNDS {
         let policyd = installation.start();
         // A while of its own in each round; some rounds are longer than the pause between two writes of the counts.
-        let killed_after = Duration::from_millis(if round == ROUNDS / 2 { 6_000 } else { 5 + 37 * round });
+        let killed_after = Duration::from_millis(if round == ROUNDS / 2 {
+            6_000
+        } else {
+            5 + 37 * round
+        });
         answered += run(async {
             let gateway = policyd.gateway();
             let calls = async {
@@ -83,7 +87,10 @@ fn over_kills_at_any_moment_no_allowed_call_is_forgotten_and_none_is_counted_twi
     assert!(answered > ROUNDS, "too few calls to say anything: {answered}");
     policyd.stop(Signal::SIGTERM);
     let policyd = installation.start();
-    assert_eq!(run(async { policyd.operator().usage(tenant).await.calls }), counted);
+    assert_eq!(
+        run(async { policyd.operator().usage(tenant).await.calls }),
+        counted
+    );
     policyd.kill();
     installation.check_ledger();
 }
@@ -123,7 +130,11 @@ fn a_quota_is_exact_over_kills_and_for_many_calls_at_once() {
     let policyd = installation.start();
     run(async {
         let reply = policyd.gateway().ask(&text, Ask::ReadTenant).await;
-        assert_eq!(denied(&reply), QUOTA_SPENT, "denied calls neither count nor clear the count");
+        assert_eq!(
+            denied(&reply),
+            QUOTA_SPENT,
+            "denied calls neither count nor clear the count"
+        );
         assert_eq!(policyd.operator().usage(tenant).await.calls, 20);
     });
 }

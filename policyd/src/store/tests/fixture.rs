@@ -6,7 +6,8 @@ use crate::identifier;
 use crate::store::{NewApiKeyRow, ReadView, Store, StoreError, WriteView};
 use chancel_domain::tenant::Name;
 use chancel_domain::{
-    Algorithm, ApiKeyId, KeyHandle, KeyVersion, Plan, RequestId, Scopes, TenantId, TenantStatus,
+    Algorithm, ApiKeyId, DenyRule, KeyHandle, KeyVersion, Networks, Plan, RequestId, Scopes, TenantId,
+    TenantStatus,
 };
 use chancel_wire::admin::TenantRecord;
 use chancel_wire::keyd::KeyIdentity;
@@ -30,6 +31,17 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
 
 fn name(text: &str) -> Name {
     Name::try_from(text.to_owned()).unwrap()
+}
+
+/// A rule that denies everything.
+pub(crate) fn deny_rule(called: &str) -> DenyRule {
+    DenyRule {
+        name: name(called),
+        operations: Vec::new(),
+        algorithms: Vec::new(),
+        window: None,
+        sources: None,
+    }
 }
 
 impl Fixture {
@@ -100,6 +112,7 @@ impl Fixture {
             name: name("key"),
             scopes: Scopes::all(),
             expires_at_ms: None,
+            networks: Networks::default(),
             created_at_ms: 1,
         };
         let (stored, operator) = (tenant.clone(), Operator::for_tests());
@@ -113,15 +126,18 @@ impl Fixture {
 
     /// Whom an API key stands for.
     pub(crate) fn context(&self, secret: &ApiKeySecretText) -> Option<ServiceContext> {
+        self.look(|view| self.context_in(view, secret))
+    }
+
+    /// Whom an API key stands for, within a look.
+    pub(crate) fn context_in(&self, view: ReadView<'_>, secret: &ApiKeySecretText) -> Option<ServiceContext> {
         let request = RequestId::from_bytes([1; 16]);
-        let known = self.store.reader.look(|view| {
-            authenticate(
-                &view.authentication(),
-                &self.hasher,
-                secret.expose_text(),
-                request,
-            )
-        });
+        let known = authenticate(
+            &view.authentication(),
+            &self.hasher,
+            secret.expose_text(),
+            request,
+        );
         known.unwrap().map(|caller| caller.context)
     }
 

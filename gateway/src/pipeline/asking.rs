@@ -1,0 +1,215 @@
+//! The stages that every operation goes through once it has been parsed: who asks, the rate, policyd's word or what
+//! stands in for it, and then the work.
+
+use super::break_glass::{PATIENCE, Unanswered, Wish};
+use super::context::Context;
+use super::identity::{self, Identified};
+use super::policy::{self, About, Grant};
+use super::{Gateway, Noted, Operation};
+use crate::deadline::Deadline;
+use crate::envelope::Json;
+use crate::error::ApiError;
+use crate::known_callers::{Known, Tag};
+use crate::policyd_client::NotJudged;
+use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE};
+use chancel_wire::policyd::{Ask, Caller, DenyReason, Subject, Verdict};
+use std::pin::pin;
+use tokio::time::timeout;
+
+/// A request on its way through the stages.
+pub struct Stages<'a> {
+    gateway: &'a Gateway,
+    caller: Caller<'a>,
+    tag: Tag,
+    known: Option<Known>,
+    noted: &'a mut Noted,
+}
+
+impl<'a> Stages<'a> {
+    /// Looks who calls, as far as can be said without policyd, and takes its rate.
+    pub(super) fn begin(
+        gateway: &'a Gateway,
+        caller: Caller<'a>,
+        noted: &'a mut Noted,
+    ) -> Result<Self, ApiError> {
+        let tag = gateway.callers.tag(caller.api_key);
+        let known = gateway.callers.find(&tag);
+        let stages = Self {
+            gateway,
+            caller,
+            tag,
+            known,
+            noted,
+        };
+        match &stages.known {
+            Some(known) => count(gateway, stages.noted, &known.subject)?,
+            None => gateway.sources.admit(stages.caller.source)?,
+        }
+        Ok(stages)
+    }
+
+    pub(super) const fn with_idempotency_key(&mut self, key: Option<&'a str>) {
+        self.caller.idempotency_key = key;
+    }
+
+    /// Runs an operation, or says what is wrong with what should have been one.
+    pub(super) async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
+        let operation = match parsed {
+            Ok(operation) => operation,
+            Err(error) => return Err(self.refuse(error).await?),
+        };
+        let ask = operation.ask();
+        let is_change = ask.is_change();
+        let deadline = Deadline::after(if is_change {
+            LIFECYCLE_DEADLINE
+        } else {
+            REQUEST_DEADLINE
+        });
+        // policyd's answer to these means that the change is done, so the rate is looked at before the question.
+        let _change = if is_change {
+            self.recognise().await?;
+            Some(self.gateway.limits.enter_change()?)
+        } else {
+            None
+        };
+        let request = self.caller.request;
+        let (known, grant) = self.judged(ask, deadline).await?;
+        let context = Context::attach(&known.subject, request, &self.gateway.keyd, deadline);
+        operation.carry_out(grant, context).await
+    }
+
+    /// Whether an operator calls, for routes that mean something else then.
+    pub(super) async fn is_operator(&mut self) -> Result<bool, ApiError> {
+        self.recognise().await.map(|known| known.subject.is_operator())
+    }
+
+    /// A request that makes no sense goes through the stages before the last all the same: what is wrong with it
+    /// is for a caller that policyd knows, and counts as one of its requests.
+    pub(super) async fn refuse(&mut self, error: ApiError) -> Result<ApiError, ApiError> {
+        self.ask_who().await?;
+        Ok(error)
+    }
+
+    /// Stages 3 to 5, by what is remembered or else with a question that permits nothing.
+    pub(super) async fn recognise(&mut self) -> Result<Known, ApiError> {
+        match &self.known {
+            Some(known) => Ok(known.clone()),
+            None => self.ask_who().await,
+        }
+    }
+
+    async fn ask_who(&mut self) -> Result<Known, ApiError> {
+        let about = About::of(&Ask::ReadTenant);
+        let deadline = Deadline::after(REQUEST_DEADLINE);
+        let recognised = identity::recognise(&self.gateway.policyd, self.caller(), about, deadline).await;
+        let subject = recognised.map_err(|error| self.not_known(error))?;
+        self.confirmed(&subject)
+    }
+
+    /// Stages 3 to 6.
+    async fn judged(&mut self, ask: Ask, deadline: Deadline) -> Result<(Known, Grant), ApiError> {
+        let about = About::of(&ask);
+        let (wish, is_change) = (Wish::of(&ask), ask.is_change());
+        let Identified { subject, verdict } = match self.ask(ask, wish.is_some(), deadline).await {
+            Ok(identified) => identified,
+            Err(NotJudged::Silent) => return self.unjudged(wish, deadline).await,
+            Err(NotJudged::Failed(error)) => return Err(self.not_known(error)),
+        };
+        let known = self.confirmed(&subject)?;
+        if matches!(
+            verdict,
+            Verdict::Denied {
+                reason: DenyReason::TenantSuspended,
+                ..
+            }
+        ) {
+            // Nothing of a suspended tenant is left for break-glass to go by.
+            self.gateway.callers.forget(&self.tag);
+        }
+        if let (true, Verdict::Denied { rule, .. }) = (subject.is_operator(), &verdict) {
+            self.noted.marks.deny_rule = Some(rule.name());
+        }
+        let grant = policy::judge(verdict, about)?;
+        let break_glass = &self.gateway.break_glass;
+        match (wish, grant.key(), grant.done()) {
+            (Some(wish), Some(key), _) => break_glass.remember(subject.tenant, wish, key),
+            (_, _, Some(outcome)) if is_change => break_glass.changed(subject.tenant, outcome),
+            _ => {}
+        }
+        Ok((known, grant))
+    }
+
+    /// Asks policyd; when it is silent for long, and break-glass is open, no longer.
+    async fn ask(&self, ask: Ask, is_use: bool, deadline: Deadline) -> Result<Identified, NotJudged> {
+        let Gateway {
+            policyd,
+            keyd,
+            break_glass,
+            ..
+        } = self.gateway;
+        let mut answer = pin!(identity::identify(policyd, self.caller(), ask, deadline));
+        if !is_use || self.known.is_none() {
+            return answer.await;
+        }
+        match timeout(PATIENCE, answer.as_mut()).await {
+            Ok(answer) => answer,
+            Err(_) if break_glass.is_open(keyd, deadline).await => Err(NotJudged::Silent),
+            Err(_) => answer.await,
+        }
+    }
+
+    /// What becomes of a request that policyd did not judge.
+    async fn unjudged(&mut self, wish: Option<Wish>, deadline: Deadline) -> Result<(Known, Grant), ApiError> {
+        let Gateway {
+            keyd, break_glass, ..
+        } = self.gateway;
+        let (Some(wish), Some(known)) = (wish, &self.known) else {
+            return Err(ApiError::Unavailable);
+        };
+        if !break_glass.is_open(keyd, deadline).await {
+            return Err(ApiError::Unavailable);
+        }
+        let unanswered = Unanswered {
+            wish,
+            known,
+            request: self.caller.request,
+            source: self.caller.source,
+        };
+        let grant = break_glass.grant(unanswered).ok_or(ApiError::Unavailable)?;
+        self.noted.marks.break_glass = true;
+        Ok((known.clone(), grant))
+    }
+
+    /// policyd says who calls; the rate is taken unless that has happened.
+    fn confirmed(&mut self, subject: &Subject) -> Result<Known, ApiError> {
+        let known = self.gateway.callers.confirm(self.tag, subject);
+        if self.known.is_none() {
+            self.known = Some(known.clone());
+            count(self.gateway, self.noted, subject)?;
+        }
+        Ok(known)
+    }
+
+    /// When policyd says that nobody calls, or nobody who may do anything, that is remembered.
+    fn not_known(&self, error: ApiError) -> ApiError {
+        match error {
+            ApiError::Unauthenticated => {
+                self.gateway.callers.forget(&self.tag);
+                self.gateway.sources.failed(self.caller.source);
+            }
+            ApiError::PolicyDenied(_) => self.gateway.callers.forget(&self.tag),
+            _ => {}
+        }
+        error
+    }
+
+    const fn caller(&self) -> Caller<'a> {
+        Caller { ..self.caller }
+    }
+}
+
+fn count(gateway: &Gateway, noted: &mut Noted, subject: &Subject) -> Result<(), ApiError> {
+    noted.tenant = Some(subject.tenant);
+    noted.marks.allowance = gateway.rates.take(subject)?;
+    Ok(())
+}

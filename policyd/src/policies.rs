@@ -1,0 +1,110 @@
+//! What a tenant forbids itself: deny rules, and budgets of its keys.
+
+use crate::actor::Actor;
+use crate::failure::Failure;
+use crate::record::Recorder;
+use crate::store::Writer;
+use crate::{clock, identifier};
+use chancel_domain::deny_rule::MOST_DENY_RULES;
+use chancel_domain::{Algorithm, DenyRule, DenyRuleId, TenantId};
+use chancel_wire::policyd::{AskFailure, DenyRuleView};
+
+/// Changes deny rules and budgets.
+#[derive(Clone)]
+pub struct PolicyChanges {
+    /// Where changes go.
+    pub writer: Writer,
+    /// Writes the ledger.
+    pub recorder: Recorder,
+}
+
+impl PolicyChanges {
+    /// Adds a deny rule.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn add(&self, actor: Actor, tenant: TenantId, rule: DenyRule) -> Result<DenyRuleView, Failure> {
+        let view = DenyRuleView {
+            id: DenyRuleId::from_bytes(identifier::fresh()),
+            rule,
+            created_at_ms: clock::now_ms(),
+        };
+        let stored = view.clone();
+        self.writer
+            .change(move |view| {
+                let scope = actor.scope(view, tenant)?;
+                if scope.deny_rules()?.len() >= MOST_DENY_RULES {
+                    return Err(Failure::from(AskFailure::TooManyDenyRules));
+                }
+                Ok(scope.insert_deny_rule(stored.id, &stored.rule, stored.created_at_ms)?)
+            })
+            .await?;
+        self.record("deny-rule-added", &actor, tenant, &view).await?;
+        Ok(view)
+    }
+
+    /// Removes a deny rule.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn remove(
+        &self,
+        actor: Actor,
+        tenant: TenantId,
+        id: DenyRuleId,
+    ) -> Result<DenyRuleView, Failure> {
+        let removed = self
+            .writer
+            .change(move |view| {
+                let scope = actor.scope(view, tenant)?;
+                let rules = scope.deny_rules()?;
+                let removed = rules.into_iter().find(|rule| rule.id == id);
+                let removed = removed.ok_or_else(|| Failure::from(AskFailure::DenyRuleNotFound))?;
+                scope.delete_deny_rule(id)?;
+                Ok::<_, Failure>(removed)
+            })
+            .await?;
+        self.record("deny-rule-removed", &actor, tenant, &removed).await?;
+        Ok(removed)
+    }
+
+    /// Sets or takes away the limit of a day's private-key uses.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn set_budget(
+        &self,
+        actor: Actor,
+        tenant: TenantId,
+        algorithm: Algorithm,
+        uses_per_day: Option<u32>,
+    ) -> Result<Option<u32>, Failure> {
+        self.writer
+            .change(move |view| {
+                let scope = actor.scope(view, tenant)?;
+                Ok::<_, Failure>(scope.set_key_budget(algorithm, uses_per_day)?)
+            })
+            .await?;
+        let mut change = actor.change("key-budget-set", Some(tenant));
+        change.algorithm = Some(algorithm);
+        change.value = Some(
+            uses_per_day
+                .map_or_else(|| "unlimited".to_owned(), |uses| uses.to_string())
+                .into(),
+        );
+        self.recorder.changed(change).await?;
+        Ok(uses_per_day)
+    }
+
+    async fn record(
+        &self,
+        what: &'static str,
+        actor: &Actor,
+        tenant: TenantId,
+        rule: &DenyRuleView,
+    ) -> Result<(), Failure> {
+        let mut change = actor.change(what, Some(tenant));
+        change.subject = Some(rule.id.to_string().into());
+        Ok(self.recorder.changed(change).await?)
+    }
+}

@@ -1,0 +1,201 @@
+//! Tenants: making, changing and deleting them, and how one sees itself.
+
+use crate::actor::Actor;
+use crate::admin::Operator;
+use crate::failure::Failure;
+use crate::idempotency::Slot;
+use crate::keys::DESTRUCTION_DAYS;
+use crate::record::Recorder;
+use crate::store::{Read, StoreError, TenantScope, Writer};
+use crate::usage::{Month, Usage};
+use crate::{clock, identifier};
+use chancel_domain::plan::Plans;
+use chancel_domain::tenant::Name;
+use chancel_domain::{Plan, TenantId, TenantStatus};
+use chancel_wire::admin::TenantRecord;
+use chancel_wire::policyd::{AskFailure, Outcome, TenantView};
+use std::sync::Arc;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Changes tenants.
+#[derive(Clone)]
+pub struct TenantChanges {
+    /// Where changes go.
+    pub writer: Writer,
+    /// Writes the ledger.
+    pub recorder: Recorder,
+    /// What the plans offer.
+    pub plans: Arc<crate::plans::PlanTable>,
+}
+
+/// What can be changed of a tenant.
+#[derive(Debug, Clone, Copy)]
+pub enum TenantChange {
+    /// Its standing: suspended or not.
+    Status(TenantStatus),
+    /// Its plan.
+    Plan(Plan),
+}
+
+impl TenantChanges {
+    /// Makes a tenant.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn create(
+        &self,
+        operator: Operator,
+        name: Name,
+        plan: Plan,
+        slot: Option<Slot>,
+    ) -> Result<(TenantRecord, Outcome), Failure> {
+        let now_ms = clock::now_ms();
+        let record = TenantRecord {
+            id: TenantId::from_bytes(identifier::fresh()),
+            name,
+            plan,
+            status: TenantStatus::Active,
+            created_at_ms: now_ms,
+        };
+        let view = TenantView {
+            id: record.id,
+            name: record.name.as_str().to_owned(),
+            plan,
+            status: record.status,
+            limits: self.plans.current().of(plan).limits,
+            calls: 0,
+            renews_at_ms: Month::of(now_ms).end_ms(),
+            created_at_ms: now_ms,
+            updated_at_ms: now_ms,
+            kem_keys: 0,
+            signature_keys: 0,
+            api_keys: 0,
+        };
+        let stored = record.clone();
+        let outcome = self
+            .writer
+            .change(move |change| {
+                if !change.operators(&operator).insert_tenant(&stored)? {
+                    return Err(Failure::from(AskFailure::NameTaken));
+                }
+                let outcome = Outcome::Tenant(view);
+                if let (Some(slot), Some(context)) = (&slot, operator.context()) {
+                    slot.keep(&change.tenant(context), &outcome)?;
+                }
+                Ok(outcome)
+            })
+            .await?;
+        let mut change = Actor::Operator(operator).change("tenant-created", Some(record.id));
+        change.value = Some(plan.name().into());
+        self.record(operator, change).await?;
+        Ok((record, outcome))
+    }
+
+    /// Changes a tenant.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn set(
+        &self,
+        operator: Operator,
+        id: TenantId,
+        what: TenantChange,
+    ) -> Result<TenantRecord, Failure> {
+        let record = self
+            .writer
+            .change(move |view| {
+                let operators = view.operators(&operator);
+                match what {
+                    TenantChange::Status(status) => {
+                        operators.set_tenant_status(id, status, clock::now_ms())?
+                    }
+                    TenantChange::Plan(plan) => operators.set_tenant_plan(id, plan, clock::now_ms())?,
+                }
+                operators
+                    .tenant(id)?
+                    .ok_or_else(|| Failure::from(AskFailure::TenantNotFound))
+            })
+            .await?;
+        let (name, value) = match what {
+            TenantChange::Status(TenantStatus::Suspended) => ("tenant-suspended", None),
+            TenantChange::Status(_) => ("tenant-resumed", None),
+            TenantChange::Plan(plan) => ("tenant-plan-set", Some(plan.name().into())),
+        };
+        let mut change = Actor::Operator(operator).change(name, Some(id));
+        change.value = value;
+        self.record(operator, change).await?;
+        Ok(record)
+    }
+
+    /// Deletes a tenant: its keys are destroyed after the usual time, everything else of it is gone now. The ledgers
+    /// keep what it did.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn delete(&self, operator: Operator, id: TenantId) -> Result<TenantRecord, Failure> {
+        let record = self
+            .writer
+            .change(move |view| {
+                let operators = view.operators(&operator);
+                let record = operators
+                    .tenant(id)?
+                    .ok_or_else(|| Failure::from(AskFailure::TenantNotFound))?;
+                let now_ms = clock::now_ms();
+                let destroy_at_ms = now_ms.saturating_add(i64::from(DESTRUCTION_DAYS.usual) * DAY_MS);
+                operators.delete_tenant(id, destroy_at_ms, now_ms)?;
+                Ok::<_, Failure>(record)
+            })
+            .await?;
+        self.record(
+            operator,
+            Actor::Operator(operator).change("tenant-deleted", Some(id)),
+        )
+        .await?;
+        Ok(TenantRecord {
+            status: TenantStatus::Deleted,
+            ..record
+        })
+    }
+
+    async fn record(&self, operator: Operator, change: chancel_ledger::Change<'_>) -> Result<(), Failure> {
+        let (uid, pid) = (operator.uid(), operator.pid());
+        tracing::info!(
+            uid,
+            pid,
+            tenant = change.tenant.map(tracing::field::display),
+            "{}",
+            change.what
+        );
+        Ok(self.recorder.changed(change).await?)
+    }
+}
+
+/// A tenant with its limits and what it has used; `None` when it has been deleted.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot answer.
+pub fn view(
+    scope: &TenantScope<'_, Read>,
+    usage: &Usage,
+    plans: &Plans,
+) -> Result<Option<TenantView>, StoreError> {
+    let Some(row) = scope.own_tenant()? else {
+        return Ok(None);
+    };
+    let month = Month::of(clock::now_ms());
+    Ok(Some(TenantView {
+        id: row.record.id,
+        name: row.record.name.into(),
+        plan: row.record.plan,
+        status: row.record.status,
+        limits: plans.of(row.record.plan).limits,
+        calls: usage.calls(scope, month)?,
+        renews_at_ms: month.end_ms(),
+        created_at_ms: row.record.created_at_ms,
+        updated_at_ms: row.updated_at_ms,
+        kem_keys: row.kem_keys,
+        signature_keys: row.signature_keys,
+        api_keys: row.api_keys,
+    }))
+}

@@ -1,0 +1,241 @@
+//! How much each tenant has used: counted in memory as decisions are recorded, written to the database every few
+//! seconds, and read on from the ledger when policyd starts. The ledger is the log, the database its checkpoint; no
+//! request waits for a transaction.
+
+mod flush;
+mod period;
+mod replay;
+#[cfg(test)]
+mod tests;
+
+pub use flush::flush_until_stopped;
+pub use period::{Day, Month};
+pub use replay::{ReplayError, catch_up};
+
+use crate::store::{Read, StoreError, TenantScope, UsageChange};
+use chancel_domain::operation::Place;
+use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
+use chancel_ledger::Position;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Whether an allowed call counts. A question about the policy does not: it is asked to find out what would.
+pub const fn counts(operation: Operation) -> bool {
+    !matches!(operation, Operation::ExplainPolicy)
+}
+
+/// The counts.
+#[derive(Debug, Default)]
+pub struct Usage(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    calls: HashMap<(TenantId, Month), Count>,
+    uses: HashMap<(TenantId, Algorithm, Day), Count>,
+    last_used: HashMap<(TenantId, Algorithm, KeyVersion), i64>,
+    /// The newest record that is counted.
+    seq: u64,
+}
+
+/// A count since the beginning of its period.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    total: u64,
+    /// What the database has of it.
+    stored: u64,
+    /// Whether it was looked at or changed since the last time counts were written.
+    is_warm: bool,
+}
+
+impl Count {
+    const fn stored(total: u64) -> Self {
+        Self {
+            total,
+            stored: total,
+            is_warm: true,
+        }
+    }
+}
+
+/// What a recorded decision adds.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What for.
+    pub operation: Operation,
+    /// The key, where a permit was issued.
+    pub key: Option<(Algorithm, KeyVersion)>,
+}
+
+impl Usage {
+    /// Calls of a tenant in a month.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not say what it has.
+    pub fn calls(&self, scope: &TenantScope<'_, Read>, month: Month) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        total(&mut state.calls, (scope.tenant(), month), || {
+            scope.calls_of(month)
+        })
+    }
+
+    /// Private-key uses of a tenant's key on a day.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not say what it has.
+    pub fn uses(
+        &self,
+        scope: &TenantScope<'_, Read>,
+        algorithm: Algorithm,
+        day: Day,
+    ) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let of = (scope.tenant(), algorithm, day);
+        total(&mut state.uses, of, || scope.uses_of(algorithm, day))
+    }
+
+    /// When the private half of a key was last used, as far as that is newer than the database.
+    pub fn last_used(&self, tenant: TenantId, algorithm: Algorithm, version: KeyVersion) -> Option<i64> {
+        self.state().last_used.get(&(tenant, algorithm, version)).copied()
+    }
+
+    /// Counts a decision that was recorded at `position`. The counts it adds to must have been looked at in the same
+    /// turn: a rule compared them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not say what it has.
+    pub fn count(
+        &self,
+        scope: &TenantScope<'_, Read>,
+        counted: &Counted,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        self.count_at(scope, counted, position.time_ms)?;
+        let mut state = self.state();
+        state.seq = state.seq.max(position.seq);
+        Ok(())
+    }
+
+    /// Counts a decision that could not be recorded.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not say what it has.
+    pub fn count_at(
+        &self,
+        scope: &TenantScope<'_, Read>,
+        counted: &Counted,
+        time_ms: i64,
+    ) -> Result<(), StoreError> {
+        let (month, day) = (Month::of(time_ms), Day::of(time_ms));
+        let tenant = counted.tenant;
+        let mut state = self.state();
+        if counts(counted.operation) {
+            add(&mut state.calls, (tenant, month), || scope.calls_of(month))?;
+        }
+        if let Some((algorithm, version)) = counted.key
+            && counted.operation.place() == Place::PrivateKey
+        {
+            add(&mut state.uses, (tenant, algorithm, day), || {
+                scope.uses_of(algorithm, day)
+            })?;
+            let last = state
+                .last_used
+                .entry((tenant, algorithm, version))
+                .or_insert(time_ms);
+            *last = time_ms.max(*last);
+        }
+        Ok(())
+    }
+
+    /// What the database does not have yet, and up to which record.
+    fn unwritten(&self) -> (Vec<UsageChange>, u64) {
+        let state = self.state();
+        let calls = state
+            .calls
+            .iter()
+            .filter(|(_, count)| count.total != count.stored);
+        let uses = state.uses.iter().filter(|(_, count)| count.total != count.stored);
+        let mut changes: Vec<_> = calls
+            .map(|((tenant, month), count)| UsageChange::Calls(*tenant, *month, count.total))
+            .collect();
+        changes.extend(uses.map(|((tenant, algorithm, day), count)| {
+            UsageChange::Uses(*tenant, *algorithm, *day, count.total)
+        }));
+        let last_used = state.last_used.iter();
+        changes.extend(last_used.map(|((tenant, algorithm, version), at)| {
+            UsageChange::LastUsed(*tenant, *algorithm, *version, *at)
+        }));
+        (changes, state.seq)
+    }
+
+    /// The database has these now. What nobody asked for since the last time is forgotten here: it can be read.
+    fn written(&self, changes: &[UsageChange]) {
+        let mut state = self.state();
+        for change in changes {
+            match change {
+                UsageChange::Calls(tenant, month, total) => {
+                    if let Some(count) = state.calls.get_mut(&(*tenant, *month)) {
+                        count.stored = *total;
+                    }
+                }
+                UsageChange::Uses(tenant, algorithm, day, total) => {
+                    if let Some(count) = state.uses.get_mut(&(*tenant, *algorithm, *day)) {
+                        count.stored = *total;
+                    }
+                }
+                UsageChange::LastUsed(tenant, algorithm, version, at) => {
+                    let key = (*tenant, *algorithm, *version);
+                    if state.last_used.get(&key) == Some(at) {
+                        state.last_used.remove(&key);
+                    }
+                }
+            }
+        }
+        state.calls.retain(|_, count| keep(count));
+        state.uses.retain(|_, count| keep(count));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Single additions: a panic elsewhere leaves whole counts.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn keep(count: &mut Count) -> bool {
+    let keep = count.is_warm || count.total != count.stored;
+    count.is_warm = false;
+    keep
+}
+
+fn entry<K: Hash + Eq>(
+    counts: &mut HashMap<K, Count>,
+    key: K,
+    load: impl FnOnce() -> Result<u64, StoreError>,
+) -> Result<&mut Count, StoreError> {
+    let count = match counts.entry(key) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => unknown.insert(Count::stored(load()?)),
+    };
+    count.is_warm = true;
+    Ok(count)
+}
+
+fn total<K: Hash + Eq>(
+    counts: &mut HashMap<K, Count>,
+    key: K,
+    load: impl FnOnce() -> Result<u64, StoreError>,
+) -> Result<u64, StoreError> {
+    entry(counts, key, load).map(|count| count.total)
+}
+
+fn add<K: Hash + Eq>(
+    counts: &mut HashMap<K, Count>,
+    key: K,
+    load: impl FnOnce() -> Result<u64, StoreError>,
+) -> Result<(), StoreError> {
+    entry(counts, key, load)?.total += 1;
+    Ok(())
+}
