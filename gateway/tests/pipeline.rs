@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chancel_domain::plan::Rate;
 use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
+use chancel_gateway::pipeline::unknown_sources::BURST;
 use chancel_pqc::{Envelope, Purpose, SharedSecret};
 use chancel_wire::keyd::KeydError;
 use chancel_wire::policyd::{Ask, AskFailure, DenyReason, Outcome, Rule, Verdict};
@@ -322,4 +323,80 @@ fn what_is_sealed_opens_for_the_tenant_that_policyd_named_and_for_no_other() {
     assert_eq!(**envelope.open(&secret, TENANT, b"a").unwrap(), *b"hi");
     assert!(envelope.open(&secret, claimed, b"a").is_err());
     assert!(envelope.open(&secret, TENANT, b"").is_err());
+}
+
+#[test]
+fn unknown_api_keys_empty_the_bucket_of_their_address_and_known_callers_pass() {
+    let scene = Scene::start(Script::default());
+    let known = request("POST", SIGN, MESSAGE);
+    assert_eq!(scene.raw(&known).status, 200);
+    let stranger = known.replace("qph_test", "qph_unknown");
+    let mut limited = 0;
+    for _ in 0..BURST + 20 {
+        let answer = scene.raw(&stranger);
+        if answer.status == 429 {
+            limited += 1;
+            assert!(answer.head.contains("retry-after: 1\r\n"), "{}", answer.head);
+        } else {
+            assert_eq!(answer.status, 401);
+        }
+    }
+    assert!(limited > 0);
+    // An API key that nobody has confirmed is not asked about, good or not.
+    let heard = scene.callers.lock().unwrap().len();
+    let mut new = scene.raw(&known.replace("qph_test", "qph_other"));
+    for _ in 0..50 {
+        if new.status == 429 {
+            break;
+        }
+        scene.raw(&stranger);
+        new = scene.raw(&stranger);
+    }
+    assert_eq!(new.code(), "ERR_RATE_001");
+    assert!(scene.callers.lock().unwrap().len() >= heard);
+    assert_eq!(scene.raw(&known).status, 200);
+}
+
+#[test]
+fn policyd_hears_the_address_that_a_trusted_proxy_names_and_no_other() {
+    for (trusted, expected) in [("", "127.0.0.1"), ("127.0.0.0/8", "192.0.2.7")] {
+        let scene = Scene::start(Script {
+            trusted_proxies: trusted,
+            ..Script::default()
+        });
+        let header = "x-forwarded-for: 198.51.100.1, 192.0.2.7\r\n";
+        assert_eq!(scene.with_headers("POST", SIGN, header, MESSAGE).status, 200);
+        let heard = scene.callers.lock().unwrap().clone();
+        assert_eq!(heard[0].source.to_string(), expected);
+        let nonsense = scene.with_headers("POST", SIGN, "x-forwarded-for: somewhere\r\n", MESSAGE);
+        assert_eq!(nonsense.status, if trusted.is_empty() { 200 } else { 400 });
+    }
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_an_error_of_its_own() {
+    let scene = Scene::start(Script {
+        work: Box::new(|_| Err(KeydError::LedgerUnwritable)),
+        ..Script::default()
+    });
+    let answer = scene.raw(&request("POST", SIGN, MESSAGE));
+    assert_eq!((answer.status, answer.code().as_str()), (503, "ERR_AUDIT_001"));
+    assert!(answer.head.contains("retry-after: 1\r\n"), "{}", answer.head);
+}
+
+#[test]
+fn a_change_by_a_known_caller_is_one_question() {
+    let scene = Scene::start(Script {
+        judge: Box::new(|_| Verdict::Failed(AskFailure::KeyNotFound)),
+        ..Script::default()
+    });
+    let rotate = request("POST", "/api/v1/kms/keys/rotate", r#"{"algorithm":"Dilithium3"}"#);
+    for heard in [2, 3, 4] {
+        assert_eq!(scene.raw(&rotate).status, 404);
+        assert_eq!(
+            scene.callers.lock().unwrap().len(),
+            heard,
+            "the first is identified before"
+        );
+    }
 }

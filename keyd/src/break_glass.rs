@@ -54,7 +54,20 @@ struct Opened {
 
 /// Proof that break-glass is open; while it is held, nothing closes it.
 #[derive(Debug)]
-pub struct Open<'a>(#[expect(dead_code, reason = "held, not read")] RwLockReadGuard<'a, Option<Opened>>);
+pub struct Open<'a> {
+    opened: RwLockReadGuard<'a, Option<Opened>>,
+    uses_in_all: &'a AtomicU64,
+}
+
+impl Open<'_> {
+    /// Counts a use that has its record.
+    pub fn count(&self) {
+        if let Some(opened) = self.opened.as_ref() {
+            opened.uses.fetch_add(1, Ordering::Relaxed);
+        }
+        self.uses_in_all.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 impl BreakGlass {
     /// Closed, and never to be opened for longer than `longest` or [`HARD_MAXIMUM`]; never at all when that is zero.
@@ -118,10 +131,11 @@ impl BreakGlass {
     /// Begins a use; `None` when it is closed, or its time is up.
     pub fn enter(&self, now: Instant) -> Option<Open<'_>> {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        let found = opened.as_ref().filter(|found| now < found.until)?;
-        found.uses.fetch_add(1, Ordering::Relaxed);
-        self.uses_in_all.fetch_add(1, Ordering::Relaxed);
-        Some(Open(opened))
+        opened.as_ref().filter(|found| now < found.until)?;
+        Some(Open {
+            opened,
+            uses_in_all: &self.uses_in_all,
+        })
     }
 
     /// Records that its time is up, where it is, or that the process ends. Waits for nobody: who calls may be what a use

@@ -108,7 +108,7 @@ impl Rig {
         answer.take().unwrap()
     }
 
-    /// The ledger's lines, and that its chain holds.
+    /// The ledger's lines.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let mut segments: Vec<PathBuf> = fs::read_dir(&self.ledger)
             .unwrap()

@@ -163,3 +163,6 @@ fn array(bytes: &[u8]) -> [u8; 32] {
     array.copy_from_slice(bytes);
     array
 }
+
+#[cfg(test)]
+mod tests;

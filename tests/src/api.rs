@@ -302,6 +302,8 @@ fn key(data: &Value) -> Key {
     Key {
         version: version(data),
         status: data["status"].as_str().unwrap_or_default().to_owned(),
-        public_key: data["public_key"].as_str().map_or_else(Vec::new, |_| decoded(&data["public_key"])),
+        public_key: data["public_key"]
+            .as_str()
+            .map_or_else(Vec::new, |_| decoded(&data["public_key"])),
     }
 }

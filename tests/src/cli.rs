@@ -54,44 +54,18 @@ impl Installation {
             .unwrap_or_else(|error| panic!("chancel {}: {error}", arguments.join(" ")))
     }
 
-    /// The same, with the whole of what came out.
+    /// The same, with the whole of what came out. Root's commands over keyd's socket work as well.
     pub fn cli_output(&self, arguments: &[&str]) -> Output {
         Command::new(self.binaries().join("chancel"))
             .env_clear()
             .arg("--admin-socket")
             .arg(self.layout().admin_socket())
-            .arg("--json")
-            .args(arguments)
-            .output()
-            .expect("chancel can be started")
-    }
-
-    /// The same over keyd's socket, for break-glass and the audit key.
-    pub fn keyd_cli_output(&self, arguments: &[&str]) -> Output {
-        Command::new(self.binaries().join("chancel"))
-            .env_clear()
             .arg("--keyd-socket")
             .arg(self.layout().keyd_socket())
             .arg("--json")
             .args(arguments)
             .output()
             .expect("chancel can be started")
-    }
-
-    /// The same, of which the test expects success.
-    ///
-    /// # Panics
-    /// When it fails.
-    #[track_caller]
-    pub fn keyd_cli(&self, arguments: &[&str]) -> Value {
-        let output = self.keyd_cli_output(arguments);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "chancel {}: {errors}",
-            arguments.join(" ")
-        );
-        serde_json::from_slice(&output.stdout).expect("an answer in JSON")
     }
 
     /// Makes a tenant with a plan, such as `enterprise`.
@@ -132,7 +106,9 @@ impl Installation {
     #[track_caller]
     pub fn calls(&self, tenant: &Tenant) -> u64 {
         let usage = self.cli(&["tenant", "usage", &tenant.id.to_string()]);
-        usage["calls"].as_u64().unwrap_or_else(|| panic!("no count: {usage}"))
+        usage["calls"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no count: {usage}"))
     }
 
     /// A new tenant of the plan without limits, with an API key for everything.
@@ -149,10 +125,7 @@ fn made(answer: &Value, tenant: TenantId) -> ApiKey {
     ApiKey {
         id: parsed(&answer["id"]),
         tenant,
-        text: answer["api_key"]
-            .as_str()
-            .expect("an API key's text")
-            .to_owned(),
+        text: answer["api_key"].as_str().expect("an API key's text").to_owned(),
     }
 }
 

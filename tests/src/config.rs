@@ -119,17 +119,19 @@ fn policyd(layout: &Layout, accounts: &Accounts, options: &Options) -> String {
         quoted(&layout.admin_socket()),
         quoted(&layout.database()),
         quoted(&own.join("api-key.secret")),
-    ) + &ledger(layout, options, LedgerName::Decisions) + &peer(
-        "gateway",
-        accounts.gateway,
-        &own.join("gateway-policyd.token"),
-        None,
-    ) + &peer(
-        "keyd",
-        accounts.keyd,
-        &own.join("policyd-keyd.token"),
-        Some(&layout.keyd_socket()),
-    )
+    ) + &ledger(layout, options, LedgerName::Decisions)
+        + &peer(
+            "gateway",
+            accounts.gateway,
+            &own.join("gateway-policyd.token"),
+            None,
+        )
+        + &peer(
+            "keyd",
+            accounts.keyd,
+            &own.join("policyd-keyd.token"),
+            Some(&layout.keyd_socket()),
+        )
 }
 
 fn gateway(layout: &Layout, accounts: &Accounts, options: &Options) -> String {

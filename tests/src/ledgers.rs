@@ -53,7 +53,9 @@ impl Records {
 
     /// The changes of a name.
     pub fn changes(&self, what: &str) -> Vec<&Value> {
-        self.kind("change").filter(|record| record["what"] == what).collect()
+        self.kind("change")
+            .filter(|record| record["what"] == what)
+            .collect()
     }
 }
 
@@ -116,7 +118,11 @@ impl Installation {
     pub fn assert_sound(&self, audit_key: &[u8]) -> Report {
         let report = self.verify(audit_key);
         let first: Vec<_> = report.findings.iter().take(5).map(ToString::to_string).collect();
-        assert!(report.is_sound(), "{} findings: {first:#?}", report.total_findings);
+        assert!(
+            report.is_sound(),
+            "{} findings: {first:#?}",
+            report.total_findings
+        );
         report
     }
 

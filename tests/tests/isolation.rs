@@ -1,9 +1,12 @@
 //! Tenant isolation on the whole system, through the API: one tenant's API key, another tenant's data. Both have keys of
 //! the same algorithms and versions, so that nothing but the tenant tells them apart.
 
-use chancel_tests::api::{Failure, KEM, Made, SIGNATURE, decoded, encoded};
+#[path = "isolation/routes.rs"]
+mod routes;
+
+use chancel_tests::api::{Failure, KEM, Made, SIGNATURE, decoded, encoded, refused};
 use chancel_tests::shared::Common;
-use chancel_tests::{Api, Shared, Tenant};
+use chancel_tests::{Api, Installation, Shared, Tenant};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
@@ -35,7 +38,7 @@ fn system() -> Shared<'static> {
     SYSTEM.join()
 }
 
-fn party(system: &Shared<'_>, name: &str) -> Party {
+fn party(system: &Installation, name: &str) -> Party {
     let (tenant, api_key) = system.tenant_with_api_key(name);
     let api = system.api(&api_key);
     for algorithm in [KEM, SIGNATURE] {
@@ -100,22 +103,6 @@ fn decapsulate(api: &Api, data: &Data) -> Vec<u8> {
         )
         .expect("decapsulation never fails");
     decoded(&answer["shared_secret"])
-}
-
-#[track_caller]
-fn refused<T: std::fmt::Debug>(outcome: Result<T, Failure>, status: u16, code: &str) {
-    match outcome {
-        Err(Failure::Refused(answer)) => {
-            assert_eq!(
-                (answer.status, answer.error_code()),
-                (status, code),
-                "{}",
-                answer.text
-            );
-            assert!(answer.is_error_envelope(), "{}", answer.text);
-        }
-        other => panic!("not refused: {other:?}"),
-    }
 }
 
 #[test]

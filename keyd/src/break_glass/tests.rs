@@ -32,7 +32,7 @@ fn it_is_closed_until_it_is_opened_and_again_when_its_time_is_up() {
     assert!(glass.enter(now).is_none());
     glass.open(now, MINUTE, |incident| book.record(incident)).unwrap();
     let last = now + MINUTE - Duration::from_millis(1);
-    assert!(glass.enter(last).is_some());
+    glass.enter(last).unwrap().count();
     assert_eq!(glass.state(last).remaining_ms, 1);
     assert!(glass.enter(now + MINUTE).is_none());
     assert_eq!(glass.state(now + MINUTE).remaining_ms, 0);
@@ -116,7 +116,7 @@ fn closing_it_says_how_often_it_was_used() {
     assert!(book.written.borrow().is_empty(), "it was not open");
     glass.open(now, MINUTE, |incident| book.record(incident)).unwrap();
     for _ in 0..3 {
-        drop(glass.enter(now));
+        glass.enter(now).unwrap().count();
     }
     glass.close(now, |incident| book.record(incident)).unwrap();
     assert_eq!(

@@ -40,7 +40,11 @@ impl Keyd {
         let verified = VerifiedUse::in_break_glass(&open, claims, input)?;
         tracing::error!(tenant = %claims.tenant, api_key = %claims.api_key, request = %claims.request,
             operation = %verified.input().operation(), key = %claims.key.handle, "break-glass used");
-        self.use_key(&verified)
+        let used = self.use_key(&verified);
+        if !matches!(used, Err(KeydError::LedgerUnwritable)) {
+            open.count();
+        }
+        used
     }
 
     pub(super) fn command_break_glass(

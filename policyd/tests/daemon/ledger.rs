@@ -108,7 +108,7 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn at(directory: &Path, owner: u32) -> Option<Self> {
-        let options = format!("size=1m,uid={owner},gid={owner},mode=0755");
+        let options = format!("size=1m,uid={owner},gid={owner},mode=0750");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(directory)

@@ -79,6 +79,7 @@ impl Installation {
             fs::create_dir(self.path(directory)).unwrap();
             self.give(&self.path(directory));
         }
+        fs::set_permissions(self.path("ledger"), Permissions::from_mode(0o750)).unwrap();
         for (file, contents) in [
             ("gateway.token", GATEWAY_TOKEN),
             ("keyd.token", KEYD_TOKEN),

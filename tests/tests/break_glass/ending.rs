@@ -40,7 +40,10 @@ fn break_glass_closes_by_itself_on_time_although_it_is_used_without_pause() {
     });
     // `opened` is before keyd's own time began, by what the command took.
     let used_for = last_use - opened;
-    assert!(used_for < OPEN + Duration::from_secs(2), "used until {used_for:?} after");
+    assert!(
+        used_for < OPEN + Duration::from_secs(2),
+        "used until {used_for:?} after"
+    );
     assert_eq!(remaining(&scene.system), 0);
     scene.system.until("its end to be recorded", || {
         (scene.events().last()? == "expired").then_some(())
@@ -72,7 +75,10 @@ fn a_restart_of_any_daemon_does_not_put_off_the_end_of_break_glass() {
             }
         }
         let after = remaining(system);
-        assert!((1..=before).contains(&after), "{daemon:?}: {before} before, {after} after");
+        assert!(
+            (1..=before).contains(&after),
+            "{daemon:?}: {before} before, {after} after"
+        );
     }
     // A gateway that has just started knows nobody.
     system.kill9(Daemon::Policyd);
@@ -124,7 +130,10 @@ fn attacker(scene: &Scene) -> (Held<Peer>, BreakGlassClaims) {
 fn sign(peer: &mut Peer, claims: BreakGlassClaims) -> Result<(), KeydError> {
     let input = input(&UseInput::Sign { message: b"m" });
     let body = peer
-        .ask(&KeydRequest::UseInBreakGlass { claims, input: &input })
+        .ask(&KeydRequest::UseInBreakGlass {
+            claims,
+            input: &input,
+        })
         .expect("keyd answers");
     match body.keyd() {
         KeydReply::Output(_) => Ok(()),
@@ -136,7 +145,10 @@ fn sign(peer: &mut Peer, claims: BreakGlassClaims) -> Result<(), KeydError> {
 #[test]
 fn a_lying_gateway_neither_opens_break_glass_nor_keeps_it_open() {
     let scene = Scene::new();
-    needs_root!(scene.system, "break_glass::a_lying_gateway_neither_opens_break_glass_nor_keeps_it_open");
+    needs_root!(
+        scene.system,
+        "break_glass::a_lying_gateway_neither_opens_break_glass_nor_keeps_it_open"
+    );
     let (mut peer, claims) = attacker(&scene);
     for _ in 0..3 {
         assert_eq!(sign(&mut peer, claims), Err(KeydError::BreakGlassClosed));
@@ -172,7 +184,10 @@ fn in_break_glass_too_a_key_is_used_for_its_own_tenant_and_operation_alone() {
         "break_glass::in_break_glass_too_a_key_is_used_for_its_own_tenant_and_operation_alone"
     );
     let (other, other_key) = scene.system.tenant_with_api_key("another");
-    scene.system.api(&other_key).first_key(chancel_tests::api::SIGNATURE);
+    scene
+        .system
+        .api(&other_key)
+        .first_key(chancel_tests::api::SIGNATURE);
     let (mut peer, claims) = attacker(&scene);
     command(&scene.system, open_for(60_000)).expect("opened");
     sign(&mut peer, claims).expect("as it is");
@@ -191,6 +206,9 @@ fn in_break_glass_too_a_key_is_used_for_its_own_tenant_and_operation_alone() {
     let mut installation = claims;
     installation.tenant = chancel_domain::TenantId::INSTALLATION;
     installation.key.tenant = chancel_domain::TenantId::INSTALLATION;
-    assert!(sign(&mut peer, installation).is_err(), "the audit key is not to be used");
+    assert!(
+        sign(&mut peer, installation).is_err(),
+        "the audit key is not to be used"
+    );
     sign(&mut peer, claims).expect("as it is");
 }

@@ -19,7 +19,10 @@ fn installation() -> Installation {
 #[test]
 fn only_root_opens_break_glass_and_only_over_keyds_socket() {
     let system = installation();
-    needs_root!(system, "break_glass::only_root_opens_break_glass_and_only_over_keyds_socket");
+    needs_root!(
+        system,
+        "break_glass::only_root_opens_break_glass_and_only_over_keyds_socket"
+    );
     let layout = system.layout();
     let accounts = *system.accounts();
     // Every other account is refused as an operator, whatever token it shows.
@@ -28,7 +31,12 @@ fn only_root_opens_break_glass_and_only_over_keyds_socket() {
         .token(&layout.path("gateway/gateway-keyd.token"));
     let policyd = system.actor(accounts.policyd);
     let policyd_token = policyd.token(&layout.path("policyd/policyd-keyd.token"));
-    for account in [accounts.gateway, accounts.policyd, accounts.keyd, accounts.stranger] {
+    for account in [
+        accounts.gateway,
+        accounts.policyd,
+        accounts.keyd,
+        accounts.stranger,
+    ] {
         for token in [&ServiceToken::none(), &gateway_token, &policyd_token] {
             let actor = system.actor(account);
             let operator = actor.peer(&layout.keyd_socket(), Role::Operator, token);
@@ -36,7 +44,13 @@ fn only_root_opens_break_glass_and_only_over_keyds_socket() {
         }
     }
     // Those who are welcome in their own role may not ask for it.
-    let commands = || [open_for(1_000), BreakGlassCommand::Status, BreakGlassCommand::Close];
+    let commands = || {
+        [
+            open_for(1_000),
+            BreakGlassCommand::Status,
+            BreakGlassCommand::Close,
+        ]
+    };
     let mut gateway = system
         .attacker_in_gateway()
         .peer(&layout.keyd_socket(), Role::Gateway, &gateway_token)
@@ -50,11 +64,17 @@ fn only_root_opens_break_glass_and_only_over_keyds_socket() {
             assert_eq!(peer.refusal(&request), KeydError::NotForThisPeer);
         }
     }
-    assert_eq!(command(&system, BreakGlassCommand::Status).map(|state| state.remaining_ms), Ok(0));
+    assert_eq!(
+        command(&system, BreakGlassCommand::Status).map(|state| state.remaining_ms),
+        Ok(0)
+    );
     // Root may, and root may do nothing else there.
     assert!(command(&system, open_for(1_000)).is_ok_and(|state| state.remaining_ms > 0));
     let mut operator = system.operator_at_keyd().expect("root is welcome");
-    for request in [KeydRequest::RenewPermitKey, KeydRequest::Inventory { after: None }] {
+    for request in [
+        KeydRequest::RenewPermitKey,
+        KeydRequest::Inventory { after: None },
+    ] {
         assert_eq!(operator.refusal(&request), KeydError::NotForThisPeer);
     }
     // And root in another's role is not welcome, token or not.
@@ -78,7 +98,11 @@ fn break_glass_opens_for_no_longer_than_the_installation_says_and_never_for_more
         system,
         "break_glass::break_glass_opens_for_no_longer_than_the_installation_says_and_never_for_more_than_a_quarter_of_an_hour"
     );
-    for (system, longest) in [(system, 5 * MINUTE), (with("2m"), 2 * MINUTE), (with("15m"), 15 * MINUTE)] {
+    for (system, longest) in [
+        (system, 5 * MINUTE),
+        (with("2m"), 2 * MINUTE),
+        (with("15m"), 15 * MINUTE),
+    ] {
         system.start(Daemon::Keyd);
         for wrong in [0, longest + 1, 16 * MINUTE, u64::MAX] {
             assert_eq!(
@@ -108,14 +132,17 @@ fn an_installation_that_wants_none_has_none() {
     needs_root!(system, "break_glass::an_installation_that_wants_none_has_none");
     system.start(Daemon::Keyd);
     assert!(command(&system, open_for(1_000)).is_err());
-    let output = system.keyd_cli_output(&["break-glass", "open", "--for", "1m", "--reason", "x"]);
+    let output = system.cli_output(&["break-glass", "open", "--for", "1m", "--reason", "x"]);
     assert!(!output.status.success());
 }
 
 #[test]
 fn the_command_line_opens_shows_and_closes_it_and_wants_a_reason() {
     let scene = Scene::new();
-    needs_root!(scene.system, "break_glass::the_command_line_opens_shows_and_closes_it_and_wants_a_reason");
+    needs_root!(
+        scene.system,
+        "break_glass::the_command_line_opens_shows_and_closes_it_and_wants_a_reason"
+    );
     let system = &scene.system;
     for arguments in [
         &["break-glass", "open", "--for", "1m"][..],
@@ -123,16 +150,16 @@ fn the_command_line_opens_shows_and_closes_it_and_wants_a_reason() {
         &["break-glass", "open", "--for", "6m", "--reason", "too long"],
         &["break-glass", "open", "--for", "0s", "--reason", "no time"],
     ] {
-        let output = system.keyd_cli_output(arguments);
+        let output = system.cli_output(arguments);
         assert!(!output.status.success(), "{arguments:?}");
     }
     assert_eq!(scene.events(), [""; 0]);
     let opened = scene.open("1m").to_string();
-    let shown = system.keyd_cli(&["break-glass", "status"]);
+    let shown = system.cli(&["break-glass", "status"]);
     assert!(!shown.to_string().is_empty() && !opened.is_empty());
     // Loud in the status of the whole as well.
     assert!(system.cli(&["status"]).to_string().contains("break_glass"));
-    system.keyd_cli(&["break-glass", "close"]);
+    system.cli(&["break-glass", "close"]);
     assert_eq!(scene.events(), ["opened", "closed"]);
     let records = system.records(chancel_ledger::LedgerName::Uses);
     let opened = records.kind("break-glass").next().expect("it was opened");
@@ -144,7 +171,10 @@ fn the_command_line_opens_shows_and_closes_it_and_wants_a_reason() {
 #[test]
 fn break_glass_that_cannot_be_recorded_does_not_open() {
     let system = installation();
-    needs_root!(system, "break_glass::break_glass_that_cannot_be_recorded_does_not_open");
+    needs_root!(
+        system,
+        "break_glass::break_glass_that_cannot_be_recorded_does_not_open"
+    );
     // The ledger's file system is full.
     let directory = system.layout().ledger(chancel_ledger::LedgerName::Uses);
     system.stop(Daemon::Keyd);
@@ -161,7 +191,9 @@ fn break_glass_that_cannot_be_recorded_does_not_open() {
     let state = command(&system, BreakGlassCommand::Status).expect("a state");
     assert_eq!(state.remaining_ms, 0);
     small.free();
-    system.until("break-glass to open again", || command(&system, open_for(1_000)).ok());
+    system.until("break-glass to open again", || {
+        command(&system, open_for(1_000)).ok()
+    });
     system.stop(Daemon::Keyd);
     drop(small);
 }

@@ -58,8 +58,14 @@ impl Scene {
     }
 
     pub fn open(&self, time: &str) -> Value {
-        self.system
-            .keyd_cli(&["break-glass", "open", "--for", time, "--reason", "policyd's disk is full"])
+        self.system.cli(&[
+            "break-glass",
+            "open",
+            "--for",
+            time,
+            "--reason",
+            "policyd's disk is full",
+        ])
     }
 
     /// Whether uses are refused as they are without break-glass.

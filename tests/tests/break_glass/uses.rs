@@ -14,7 +14,10 @@ fn with_policyd_away_uses_go_on_for_callers_that_are_known_and_only_while_it_is_
         "break_glass::with_policyd_away_uses_go_on_for_callers_that_are_known_and_only_while_it_is_open"
     );
     assert!(scene.is_shut(), "not opened yet");
-    assert!(is_503(scene.api.encrypt(b"m").map(|_| ())), "public-key work as well");
+    assert!(
+        is_503(scene.api.encrypt(b"m").map(|_| ())),
+        "public-key work as well"
+    );
     scene.open("1m");
     scene.wait_open();
     assert_eq!(scene.api.decrypt(&scene.sealed).expect("decrypted"), b"m");
@@ -29,8 +32,10 @@ fn with_policyd_away_uses_go_on_for_callers_that_are_known_and_only_while_it_is_
         .expect("an answer");
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.header("x-chancel-break-glass"), Some("open"));
-    scene.system.keyd_cli(&["break-glass", "close"]);
-    scene.system.until("it to be shut", || scene.is_shut().then_some(()));
+    scene.system.cli(&["break-glass", "close"]);
+    scene
+        .system
+        .until("it to be shut", || scene.is_shut().then_some(()));
 
     // When policyd is back, everything is judged again, and nothing is marked.
     scene.system.start(Daemon::Policyd);
@@ -60,7 +65,10 @@ fn with_policyd_hanging_break_glass_works_within_what_callers_wait() {
 #[test]
 fn lifecycle_and_management_stay_denied_in_break_glass() {
     let scene = Scene::new();
-    needs_root!(scene.system, "break_glass::lifecycle_and_management_stay_denied_in_break_glass");
+    needs_root!(
+        scene.system,
+        "break_glass::lifecycle_and_management_stay_denied_in_break_glass"
+    );
     let id = scene.tenant.id.to_string();
     let operator = scene.system.api(&scene.system.operator_key());
     operator.get("/api/v1/tenants/").expect("the operator is known");
@@ -78,10 +86,16 @@ fn lifecycle_and_management_stay_denied_in_break_glass() {
         ("/api/v1/kms/keys/archive", named.clone()),
         ("/api/v1/kms/keys/restore", named.clone()),
         ("/api/v1/kms/keys/cancel-destruction", named.clone()),
-        ("/api/v1/kms/keys/budget", json!({"algorithm": KEM, "uses_per_day": null})),
+        (
+            "/api/v1/kms/keys/budget",
+            json!({"algorithm": KEM, "uses_per_day": null}),
+        ),
         (&api_keys, json!({"name": "x", "scopes": ["*"]})),
         (&format!("{api_keys}/rotate"), json!({})),
-        ("/api/v1/policy/rules", json!({"name": "x", "operations": ["sign"]})),
+        (
+            "/api/v1/policy/rules",
+            json!({"name": "x", "operations": ["sign"]}),
+        ),
         ("/api/v1/policy/explain", json!({"operation": "sign"})),
     ] {
         assert!(is_503(scene.api.post(path, &body).map(|_| ())), "{path}");
@@ -122,7 +136,14 @@ fn api_keys_that_are_unknown_dead_or_from_elsewhere_stay_out_of_break_glass() {
     }
     assert!(system.api(&elsewhere).sign(b"m").is_err());
     let id = scene.tenant.id.to_string();
-    system.cli(&["api-key", "revoke", "--tenant", &id, "--id", &revoked.id.to_string()]);
+    system.cli(&[
+        "api-key",
+        "revoke",
+        "--tenant",
+        &id,
+        "--id",
+        &revoked.id.to_string(),
+    ]);
     // The gateway hears that it is dead by trying.
     assert!(system.api(&revoked).sign(b"m").is_err());
     let (other_tenant, other_key) = system.tenant_with_api_key("another");
@@ -188,16 +209,16 @@ fn each_use_in_break_glass_is_in_the_ledger_the_log_and_the_metrics() {
     scene.open("1m");
     scene.wait_open();
     let before = scene.uses().len();
-    let (log_before, metrics_before) = (
-        scene.system.log(Daemon::Keyd).len(),
-        scene.system.metrics(),
-    );
+    let (log_before, metrics_before) = (scene.system.log(Daemon::Keyd).len(), scene.system.metrics());
     let mut requests = Vec::new();
     for number in 0..5 {
         let answer = scene
             .api
             .client()
-            .post("/api/v1/signature/sign", &json!({"message": encoded(&[number; 3])}))
+            .post(
+                "/api/v1/signature/sign",
+                &json!({"message": encoded(&[number; 3])}),
+            )
             .expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text);
         requests.push(answer.request_id().to_owned());
@@ -205,7 +226,10 @@ fn each_use_in_break_glass_is_in_the_ledger_the_log_and_the_metrics() {
     let uses = scene.uses();
     assert_eq!(uses.len(), before + 5);
     for request in &requests {
-        let of_request: Vec<_> = uses.iter().filter(|record| record["request"] == **request).collect();
+        let of_request: Vec<_> = uses
+            .iter()
+            .filter(|record| record["request"] == **request)
+            .collect();
         assert_eq!(of_request.len(), 1, "{request}");
         assert_eq!(of_request[0]["tenant"], scene.tenant.id.to_string());
         assert_eq!(of_request[0]["api_key"], scene.api_key.id.to_string());
@@ -231,5 +255,9 @@ fn each_use_in_break_glass_is_in_the_ledger_the_log_and_the_metrics() {
     scene.system.wait_ready();
     let key = scene.system.audit_key();
     let report = scene.system.assert_sound(&key);
-    assert_eq!(report.break_glass, uses.len() as u64, "and the verifier counts them");
+    assert_eq!(
+        report.break_glass,
+        uses.len() as u64,
+        "and the verifier counts them"
+    );
 }

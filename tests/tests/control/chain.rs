@@ -14,21 +14,13 @@ const UNKNOWN: (u16, &str) = (401, "ERR_AUTH_001");
 const PLAN: (u16, &str) = (403, "ERR_FORBIDDEN_001");
 const QUOTA: (u16, &str) = (403, "ERR_QUOTA_001");
 const BUDGET: (u16, &str) = (403, "ERR_QUOTA_002");
-/// What a tenant of the smallest plan may do in a month here; its rate is no obstacle.
+/// What a tenant of the smallest plan may do in a month here.
 const CALLS: u64 = 12;
 
 fn system() -> Shared<'static> {
     SYSTEM.join_or(|| {
         Installation::with(Options {
-            plans: Some(plans::of(
-                "free",
-                &[
-                    ("calls_per_month", CALLS),
-                    ("api_keys", 20),
-                    ("requests_per_second", 1_000),
-                    ("burst", 1_000),
-                ],
-            )),
+            plans: Some(plans::of("free", &[("calls_per_month", CALLS), ("api_keys", 20)])),
             ..Options::default()
         })
     })
@@ -50,7 +42,12 @@ fn the_first_rule_of_the_chain_that_denies_is_the_one_that_is_named() {
     while party.api.get("/api/v1/tenants/").is_ok() {}
     assert_eq!(system.calls(tenant), CALLS, "denied calls do not count");
     system.cli(&[
-        "api-key", "revoke", "--tenant", &id, "--id", &revoked.id.to_string(),
+        "api-key",
+        "revoke",
+        "--tenant",
+        &id,
+        "--id",
+        &revoked.id.to_string(),
     ]);
     system.cli(&["tenant", "suspend", &id]);
     let [revoked, foreign, narrow] = [&revoked, &foreign, &narrow].map(|api_key| system.api(api_key));
@@ -93,7 +90,10 @@ fn an_operator_hears_which_rule_denied_and_has_no_keys_to_use() {
     for (path, body) in [
         ("/api/v1/signature/sign", json!({"message": ""})),
         ("/api/v1/kms/keys/generate", json!({"algorithm": SIGNATURE})),
-        ("/api/v1/policy/rules", json!({"name": "x", "operations": ["sign"]})),
+        (
+            "/api/v1/policy/rules",
+            json!({"name": "x", "operations": ["sign"]}),
+        ),
     ] {
         let answer = refused(operator.post(path, &body), POLICY.0, POLICY.1);
         assert_eq!(answer.header("x-chancel-deny-rule"), Some("scope"), "{path}");
@@ -133,7 +133,16 @@ fn every_allowed_use_has_one_record_in_each_ledger_under_one_request_and_permit(
     let ([allowed], [used]) = (&allowed[..], &used[..]) else {
         panic!("one record each: {allowed:?}, {used:?}");
     };
-    for field in ["tenant", "api_key", "api_key_version", "operation", "algorithm", "key_version", "key", "permit"] {
+    for field in [
+        "tenant",
+        "api_key",
+        "api_key_version",
+        "operation",
+        "algorithm",
+        "key_version",
+        "key",
+        "permit",
+    ] {
         assert!(!allowed[field].is_null(), "{field}");
         assert_eq!(allowed[field], used[field], "{field}");
     }

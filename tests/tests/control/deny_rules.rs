@@ -139,10 +139,7 @@ fn a_rule_with_what_is_no_condition_is_refused_and_changes_nothing() {
         json!({"name": "x", "sources": {"within": []}}),
         json!({"name": "x", "sources": {}}),
     ] {
-        let failure = party
-            .api
-            .post("/api/v1/policy/rules", &bad)
-            .expect_err("no rule");
+        let failure = party.api.post("/api/v1/policy/rules", &bad).expect_err("no rule");
         assert_eq!(failure.code().0, 400, "{bad}: {failure:?}");
     }
     let listed = party.api.get("/api/v1/policy/rules").expect("a list");

@@ -35,7 +35,9 @@ const CALLS: [(&str, Option<&str>, Call); 5] = [
         api.sign(b"m").map(|made| json!(made.version))
     }),
     ("encrypt", Some(KEM), encrypt),
-    ("rotate-key", Some(SIGNATURE), |api| rotate(api).map(|version| json!(version))),
+    ("rotate-key", Some(SIGNATURE), |api| {
+        rotate(api).map(|version| json!(version))
+    }),
     ("read-tenant", None, |api| api.get("/api/v1/tenants/")),
     ("list-deny-rules", None, |api| api.get("/api/v1/policy/rules")),
 ];
@@ -129,7 +131,10 @@ fn the_command_line_explains_as_the_api_does() {
             "127.0.0.1",
         ]);
         for field in ["allowed", "rule"] {
-            assert_eq!(over_api[field], over_cli[field], "{operation}: {over_api} {over_cli}");
+            assert_eq!(
+                over_api[field], over_cli[field],
+                "{operation}: {over_api} {over_cli}"
+            );
         }
     }
 }
@@ -147,6 +152,10 @@ fn nobody_asks_about_another_tenants_api_key() {
         ours.api.post("/api/v1/policy/explain", &question)
     };
     let of_theirs = refused(ask(&theirs.api_key.id.to_string()), 404, "ERR_NOT_FOUND_001");
-    let of_nobody = refused(ask("0190b6c0-0000-4000-8000-000000000000"), 404, "ERR_NOT_FOUND_001");
+    let of_nobody = refused(
+        ask("0190b6c0-0000-4000-8000-000000000000"),
+        404,
+        "ERR_NOT_FOUND_001",
+    );
     assert_eq!(of_theirs.json["error"], of_nobody.json["error"]);
 }

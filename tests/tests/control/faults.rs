@@ -53,7 +53,10 @@ fn with_the_database_locked_changes_hear_503_within_a_second_and_uses_go_on() {
     database.execute_batch("ROLLBACK").expect("the lock is let go");
     let version = system.until("keys to be made again", || party.api.rotate(KEM).ok());
     assert!(party.api.encrypt(b"m").is_ok_and(|made| made.version == version));
-    assert!(system.log(Daemon::Policyd).contains("database"), "the log says why");
+    assert!(
+        system.log(Daemon::Policyd).contains("database"),
+        "the log says why"
+    );
 }
 
 #[test]
@@ -66,7 +69,12 @@ fn with_the_database_damaged_nothing_is_allowed_that_cannot_be_read() {
     let sound = fs::read(&path).expect("the database");
     // Every page but the first, so that it still says that it is a database.
     let file = OpenOptions::new().write(true).open(&path).expect("the database");
-    for page in sound.chunks(4096).enumerate().skip(1).map(|(page, _)| page as u64) {
+    for page in sound
+        .chunks(4096)
+        .enumerate()
+        .skip(1)
+        .map(|(page, _)| page as u64)
+    {
         file.write_all_at(&[0xa5; 4096], page * 4096).expect("damaged");
     }
     drop(file);
@@ -82,7 +90,9 @@ fn with_the_database_damaged_nothing_is_allowed_that_cannot_be_read() {
         assert!(refused(party.api.keys(KEM).map(|_| ())));
     }
     let log = || system.log_of_this_run(Daemon::Policyd).to_lowercase();
-    chancel_tests::wait::until("the reason in the log", || log().contains("database").then_some(()));
+    chancel_tests::wait::until("the reason in the log", || {
+        log().contains("database").then_some(())
+    });
     system.kill9(Daemon::Policyd);
 
     // With the file as it was, everything goes on.
@@ -102,7 +112,11 @@ fn a_database_that_cannot_be_opened_lets_nobody_through_and_says_why() {
     let path = system.layout().database();
     let aside = path.with_extension("aside");
     fs::rename(&path, &aside).expect("moved aside");
-    fs::write(&path, "this is no database, and long enough to be looked at as one").expect("junk");
+    fs::write(
+        &path,
+        "this is no database, and long enough to be looked at as one",
+    )
+    .expect("junk");
     system.account(Daemon::Policyd).own(&path);
     system.spawn(Daemon::Policyd);
     let status = system.wait_end(Daemon::Policyd);

@@ -24,11 +24,7 @@ impl Party {
         for algorithm in [KEM, SIGNATURE] {
             api.first_key(algorithm);
         }
-        Self {
-            tenant,
-            api_key,
-            api,
-        }
+        Self { tenant, api_key, api }
     }
 
     pub fn id(&self) -> String {
@@ -52,9 +48,7 @@ impl Party {
     #[track_caller]
     pub fn set_budget(&self, algorithm: &str, uses: Option<u32>) {
         let body = json!({"algorithm": algorithm, "uses_per_day": uses});
-        self.api
-            .post("/api/v1/kms/keys/budget", &body)
-            .expect("a budget");
+        self.api.post("/api/v1/kms/keys/budget", &body).expect("a budget");
     }
 }
 
@@ -69,7 +63,11 @@ pub fn denied<T: std::fmt::Debug>(
 ) {
     let answer = refused(outcome, status, code);
     assert_eq!(system.denying_rule(answer.request_id()), rule);
-    assert_eq!(answer.header("x-chancel-deny-rule"), None, "operators alone hear of rules");
+    assert_eq!(
+        answer.header("x-chancel-deny-rule"),
+        None,
+        "operators alone hear of rules"
+    );
     let records = system.records(LedgerName::Decisions);
     assert!(records.of_request("allow", answer.request_id()).is_empty());
 }
@@ -90,5 +88,8 @@ pub fn rotate(api: &Api) -> Result<u64, Failure> {
 }
 
 pub fn encrypt(api: &Api) -> Result<Value, Failure> {
-    api.post("/api/v1/kem/encrypt", &json!({"plaintext": encoded(b"plaintext")}))
+    api.post(
+        "/api/v1/kem/encrypt",
+        &json!({"plaintext": encoded(b"plaintext")}),
+    )
 }

@@ -1,12 +1,13 @@
 //! Daemons that die or freeze at any instant, under load: what was acknowledged is there, nothing half-made is visible,
 //! callers hear a typed 503 (or nothing, from a gateway that died), and recover without anything else being restarted.
 //!
-//! `CHANCEL_CRASH_ROUNDS` says how often each daemon is killed.
+//! `CHANCEL_CRASH_ROUNDS` says how often each daemon is killed, and how many rounds the test of the whole has.
 
 mod frozen;
 mod half_made;
 mod killed;
 mod load;
+mod whole;
 
 /// How often each daemon is killed.
 fn rounds() -> u64 {

@@ -108,9 +108,16 @@ fn a_segment_that_was_changed_is_not_written_on_and_says_so() {
         fs::write(&segment, &changed).expect("changed");
         system.spawn(daemon);
         assert!(!system.wait_end(daemon).success(), "{name}");
-        assert_eq!(fs::read(&segment).expect("a segment"), changed, "evidence is left alone");
+        assert_eq!(
+            fs::read(&segment).expect("a segment"),
+            changed,
+            "evidence is left alone"
+        );
         let log = system.log(daemon);
-        assert!(log.contains("line") && log.contains("move the directory aside"), "{log}");
+        assert!(
+            log.contains("line") && log.contains("move the directory aside"),
+            "{log}"
+        );
         fs::write(&segment, &sound).expect("as it was");
         system.start(daemon);
         system.until("a signature", || party.api.sign(b"m").ok());
@@ -129,5 +136,8 @@ fn two_processes_do_not_write_one_ledger() {
     other.spawn(Daemon::Keyd);
     assert!(!other.wait_end(Daemon::Keyd).success());
     assert!(other.log(Daemon::Keyd).contains("ledger"));
-    Party::new(&system, "undisturbed").api.sign(b"m").expect("a signature");
+    Party::new(&system, "undisturbed")
+        .api
+        .sign(b"m")
+        .expect("a signature");
 }

@@ -30,7 +30,10 @@ fn all(api: &Api, query: &str) -> Vec<Value> {
 }
 
 fn seqs(events: &[Value]) -> Vec<u64> {
-    events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect()
+    events
+        .iter()
+        .map(|event| event["seq"].as_u64().expect("a number"))
+        .collect()
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn a_tenant_reads_all_its_events_once_newest_first_and_no_other_tenants() {
     }
     let events = all(&one.api, "");
     let numbers = seqs(&events);
-    assert!(numbers.windows(2).all(|pair| pair[0] > pair[1]), "newest first, each once");
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] > pair[1]),
+        "newest first, each once"
+    );
     let (own, others) = (one.tenant.id.to_string(), two.tenant.id.to_string());
     for event in &events {
         assert_eq!(event["tenant"], own, "{event}");
@@ -63,7 +69,10 @@ fn a_tenant_reads_all_its_events_once_newest_first_and_no_other_tenants() {
     assert_eq!(shown, expected);
     for kind in ["allow", "deny", "change"] {
         let of_kind = all(&one.api, &format!("&kind={kind}"));
-        assert!(!of_kind.is_empty() && of_kind.iter().all(|event| event["kind"] == kind), "{kind}");
+        assert!(
+            !of_kind.is_empty() && of_kind.iter().all(|event| event["kind"] == kind),
+            "{kind}"
+        );
     }
 }
 

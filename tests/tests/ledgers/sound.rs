@@ -22,7 +22,9 @@ fn small_segments() -> Options {
 #[test]
 fn both_ledgers_are_sound_and_agree_after_busy_work_and_restarts() {
     let system = Installation::with(small_segments());
-    let parties: Vec<_> = (0..3).map(|number| Party::new(&system, &format!("busy {number}"))).collect();
+    let parties: Vec<_> = (0..3)
+        .map(|number| Party::new(&system, &format!("busy {number}")))
+        .collect();
     thread::scope(|scope| {
         for party in &parties {
             scope.spawn(|| party.work(&system, 30));
@@ -39,9 +41,14 @@ fn both_ledgers_are_sound_and_agree_after_busy_work_and_restarts() {
     assert!(report.agreed >= 3 * 30 * 3, "{report:?}");
     assert_eq!(report.break_glass, 0);
     let uses = report.uses.clone().expect("both were given");
-    for (name, summary) in [(LedgerName::Decisions, &report.decisions), (LedgerName::Uses, &uses)] {
+    for (name, summary) in [
+        (LedgerName::Decisions, &report.decisions),
+        (LedgerName::Uses, &uses),
+    ] {
         assert!(summary.checkpoints > 0, "{name}: a checkpoint at each stop");
-        let segments = fs::read_dir(system.layout().ledger(name)).expect("a directory").count();
+        let segments = fs::read_dir(system.layout().ledger(name))
+            .expect("a directory")
+            .count();
         assert!(segments > 1, "{name}: {segments} segments");
         let records = system.records(name);
         assert_eq!(records.0.len() as u64, summary.records);
@@ -96,7 +103,9 @@ fn the_command_line_verifies_copies_offline_with_the_public_key_alone() {
         .iter()
         .position(|(_, line)| line.contains("\"kind\":\"use\""))
         .expect("a use");
-    lines[number].1 = lines[number].1.replacen("\"result\":\"ok\"", "\"result\":\"no\"", 1);
+    lines[number].1 = lines[number]
+        .1
+        .replacen("\"result\":\"ok\"", "\"result\":\"no\"", 1);
     copies.write_back(LedgerName::Uses, &lines);
     let found = verify();
     assert_eq!(found.status.code(), Some(1), "{found:?}");

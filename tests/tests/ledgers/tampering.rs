@@ -31,7 +31,11 @@ fn made() -> &'static Made {
             key,
         };
         let report = made.copies.verify(&made.key);
-        assert!(report.is_sound(), "the untouched copy is sound: {:?}", report.findings);
+        assert!(
+            report.is_sound(),
+            "the untouched copy is sound: {:?}",
+            report.findings
+        );
         assert!(report.agreed > 0);
         made
     })
@@ -117,7 +121,11 @@ fn any_record_that_is_duplicated_or_moved_is_found() {
             assert_found_at(&report, name, line, "duplicated in");
             if line + 1 < count {
                 let report = tamper(name, |lines| lines.swap(line, line + 1));
-                assert!(!report.is_sound(), "{name} lines {} and the next swapped", line + 1);
+                assert!(
+                    !report.is_sound(),
+                    "{name} lines {} and the next swapped",
+                    line + 1
+                );
                 assert_found_at(&report, name, line, "swapped in");
             }
         }
@@ -194,7 +202,11 @@ fn a_use_without_a_permit_is_found_although_its_chain_is_sound() {
     let report = copies.verify(&made.key);
     let alone = |finding: &Finding| matches!(finding, Finding::UseWithoutPermit(_));
     assert_eq!(
-        report.findings.iter().filter(|found| alone(&found.finding)).count(),
+        report
+            .findings
+            .iter()
+            .filter(|found| alone(&found.finding))
+            .count(),
         1,
         "{:?}",
         report.findings
@@ -206,14 +218,22 @@ fn a_use_without_a_permit_is_found_although_its_chain_is_sound() {
         .expect("found");
     assert_eq!(found.ledger, Uses);
     let line = usize::try_from(found.place.line).expect("a line") - 1;
-    assert!(copies.lines(Uses)[line].1.contains("\"kind\":\"use\""), "and where");
+    assert!(
+        copies.lines(Uses)[line].1.contains("\"kind\":\"use\""),
+        "and where"
+    );
 }
 
 #[test]
 fn a_use_of_something_else_than_was_permitted_and_a_second_use_are_found() {
     let edits: [(fn(&mut Lines, usize), fn(&Finding) -> bool); 3] = [
         (
-            |lines, line| lines[line].1 = lines[line].1.replacen("\"operation\":\"sign\"", "\"operation\":\"decrypt\"", 1),
+            |lines, line| {
+                lines[line].1 =
+                    lines[line]
+                        .1
+                        .replacen("\"operation\":\"sign\"", "\"operation\":\"decrypt\"", 1)
+            },
             |finding| matches!(finding, Finding::OtherThanPermitted(..)),
         ),
         (
@@ -235,7 +255,9 @@ fn a_use_of_something_else_than_was_permitted_and_a_second_use_are_found() {
         let mut lines = copies.lines(Uses);
         let line = lines
             .iter()
-            .position(|(_, line)| line.contains("\"kind\":\"use\"") && line.contains("\"operation\":\"sign\""))
+            .position(|(_, line)| {
+                line.contains("\"kind\":\"use\"") && line.contains("\"operation\":\"sign\"")
+            })
             .expect("a signature");
         edit(&mut lines, line);
         rechain(&mut lines);

@@ -36,7 +36,10 @@ fn on_a_small_disk(name: LedgerName, test: &str, lines: &str) -> Option<(Install
 fn fails_closed(system: &Installation, party: &Party, name: LedgerName, before: &Before) {
     let used = || {
         let records = system.records(Uses);
-        records.kind("use").filter(|record| record["result"] == "ok").count()
+        records
+            .kind("use")
+            .filter(|record| record["result"] == "ok")
+            .count()
     };
     let uses = used();
     refused(party.api.sign(b"m"), AUDIT.0, AUDIT.1);
@@ -89,7 +92,11 @@ fn full_disk(name: LedgerName, test: &str) {
         disk.fill();
         // What is left of the last page is used up first.
         system.until("the disk to be full for the ledger as well", || {
-            party.api.sign(b"m").err().map(|failure| assert_eq!(failure.code(), AUDIT))
+            party
+                .api
+                .sign(b"m")
+                .err()
+                .map(|failure| assert_eq!(failure.code(), AUDIT))
         });
         fails_closed(&system, &party, name, &before);
         disk.free();
@@ -97,11 +104,18 @@ fn full_disk(name: LedgerName, test: &str) {
         let gap = system.records(name);
         let gap = gap.kind("gap").last().cloned().expect("what was missed is said");
         if name == Decisions {
-            assert!(gap["allowed"].as_u64() >= Some(3), "reads that went unrecorded: {gap}");
+            assert!(
+                gap["allowed"].as_u64() >= Some(3),
+                "reads that went unrecorded: {gap}"
+            );
         }
     }
     works_again(&system, &party, &before);
-    assert_eq!(Daemon::ALL.map(|daemon| system.pid(daemon)), pids, "nothing was restarted");
+    assert_eq!(
+        Daemon::ALL.map(|daemon| system.pid(daemon)),
+        pids,
+        "nothing was restarted"
+    );
     let log = system.log(writer(name));
     assert!(log.contains("the ledger cannot be written"), "{log}");
     let key = system.audit_key();
@@ -145,7 +159,9 @@ fn a_disk_that_is_nearly_full_is_warned_of_before_it_is_full() {
                 Uses => status["keyd"]["ledger"].clone(),
             }
         };
-        system.until("the ledger to be writable", || (health() == "writable").then_some(()));
+        system.until("the ledger to be writable", || {
+            (health() == "writable").then_some(())
+        });
         disk.leave(65_536);
         system.until("a warning", || {
             let log = system.log(writer(name));
@@ -155,7 +171,9 @@ fn a_disk_that_is_nearly_full_is_warned_of_before_it_is_full() {
         party.api.sign(b"m").expect("a signature");
         party.api.rotate(KEM).expect("a version");
         disk.free();
-        system.until("the warning to be over", || (health() == "writable").then_some(()));
+        system.until("the warning to be over", || {
+            (health() == "writable").then_some(())
+        });
         for daemon in [Daemon::Gateway, Daemon::Policyd, Daemon::Keyd] {
             system.stop(daemon);
         }

@@ -17,11 +17,7 @@ impl Party {
         for algorithm in [KEM, SIGNATURE] {
             api.first_key(algorithm);
         }
-        Self {
-            tenant,
-            api_key,
-            api,
-        }
+        Self { tenant, api_key, api }
     }
 
     /// Some of everything: allowed, denied, refused, changed.

@@ -22,18 +22,31 @@ fn a_destroyed_key_is_gone_from_disk_and_memory_and_answers_with_a_code_of_its_o
     let with_both = party.files(&system);
     let kept_sealed = party.api.encrypt(b"kept").expect("encrypted");
     party.api.destroy(KEM, 1, None).expect("scheduled");
-    assert_eq!(party.files(&system), with_both, "until the date nothing is destroyed");
+    assert_eq!(
+        party.files(&system),
+        with_both,
+        "until the date nothing is destroyed"
+    );
 
     // Somebody who has the file open reads what it was overwritten with.
     let directory = system.layout().key_directory().join(party.tenant.id.to_string());
     let of_version_1: Vec<_> = before.iter().map(|name| directory.join(name)).collect();
     let mut open: Vec<(File, Vec<u8>)> = of_version_1
         .iter()
-        .map(|path| (File::open(path).expect("a key file"), fs::read(path).expect("a key file")))
+        .map(|path| {
+            (
+                File::open(path).expect("a key file"),
+                fs::read(path).expect("a key file"),
+            )
+        })
         .collect();
     let keyd = system.pid(Daemon::Keyd);
     party.destroy_now(&system, 1);
-    assert_eq!(system.pid(Daemon::Keyd), keyd, "the same keyd, whose memory had the key");
+    assert_eq!(
+        system.pid(Daemon::Keyd),
+        keyd,
+        "the same keyd, whose memory had the key"
+    );
 
     let left = party.files(&system);
     assert_eq!(left.len() + 1, with_both.len(), "{left:?}");
@@ -46,7 +59,11 @@ fn a_destroyed_key_is_gone_from_disk_and_memory_and_answers_with_a_code_of_its_o
         if unlinked {
             overwritten += 1;
             let same = is.iter().zip(&*was).filter(|(is, was)| is == was).count();
-            assert!(same < was.len() / 8, "{same} of {} bytes are as they were", was.len());
+            assert!(
+                same < was.len() / 8,
+                "{same} of {} bytes are as they were",
+                was.len()
+            );
         }
     }
     assert_eq!(overwritten, 1);
@@ -54,14 +71,32 @@ fn a_destroyed_key_is_gone_from_disk_and_memory_and_answers_with_a_code_of_its_o
     // Every route: a code of its own, and no way back.
     let version = json!(1);
     for (path, body) in [
-        ("kem/decrypt", json!({"ciphertext": encoded(&sealed.bytes), "key_version": version})),
+        (
+            "kem/decrypt",
+            json!({"ciphertext": encoded(&sealed.bytes), "key_version": version}),
+        ),
         ("kem/encrypt", json!({"plaintext": "", "key_version": version})),
         ("kem/encapsulate", json!({"key_version": version})),
-        ("kem/rewrap", json!({"ciphertext": encoded(&sealed.bytes), "key_version": version})),
-        ("kms/keys/retire", json!({"algorithm": KEM, "key_version": version})),
-        ("kms/keys/archive", json!({"algorithm": KEM, "key_version": version})),
-        ("kms/keys/restore", json!({"algorithm": KEM, "key_version": version})),
-        ("kms/keys/cancel-destruction", json!({"algorithm": KEM, "key_version": version})),
+        (
+            "kem/rewrap",
+            json!({"ciphertext": encoded(&sealed.bytes), "key_version": version}),
+        ),
+        (
+            "kms/keys/retire",
+            json!({"algorithm": KEM, "key_version": version}),
+        ),
+        (
+            "kms/keys/archive",
+            json!({"algorithm": KEM, "key_version": version}),
+        ),
+        (
+            "kms/keys/restore",
+            json!({"algorithm": KEM, "key_version": version}),
+        ),
+        (
+            "kms/keys/cancel-destruction",
+            json!({"algorithm": KEM, "key_version": version}),
+        ),
     ] {
         let outcome = party.api.post(&format!("/api/v1/{path}"), &body);
         refused(outcome, DESTROYED.0, DESTROYED.1);
@@ -83,10 +118,18 @@ fn a_destroyed_key_is_gone_from_disk_and_memory_and_answers_with_a_code_of_its_o
     assert_eq!((state.as_str(), length), ("destroyed", 0));
     let uses = system.records(LedgerName::Uses);
     assert_eq!(
-        uses.kind("key").filter(|record| record["what"] == "destroyed").count(),
+        uses.kind("key")
+            .filter(|record| record["what"] == "destroyed")
+            .count(),
         1
     );
-    assert_eq!(system.records(LedgerName::Decisions).changes("key-destroyed").len(), 1);
+    assert_eq!(
+        system
+            .records(LedgerName::Decisions)
+            .changes("key-destroyed")
+            .len(),
+        1
+    );
     let key = system.audit_key();
     system.assert_sound(&key);
 }
@@ -116,7 +159,8 @@ fn destruction_that_a_crash_interrupts_is_done_again() {
     party.api.destroy(KEM, 1, None).expect("scheduled");
     // keyd is away when the date comes: the row says pending until it is there again.
     system.stop(Daemon::Policyd);
-    system.change_rows("UPDATE keys SET destroy_at_ms = created_at_ms + 1 WHERE state = 'pending_destruction'");
+    system
+        .change_rows("UPDATE keys SET destroy_at_ms = created_at_ms + 1 WHERE state = 'pending_destruction'");
     system.stop(Daemon::Keyd);
     system.start(Daemon::Policyd);
     for _ in 0..3 {
@@ -125,9 +169,11 @@ fn destruction_that_a_crash_interrupts_is_done_again() {
     }
     let pending: i64 = system
         .database()
-        .query_row("SELECT count(*) FROM keys WHERE state = 'pending_destruction'", [], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT count(*) FROM keys WHERE state = 'pending_destruction'",
+            [],
+            |row| row.get(0),
+        )
         .expect("a count");
     assert_eq!(pending, 1, "what keyd has not done is not said to be done");
     assert_eq!(party.files(&system).len(), files);

@@ -69,7 +69,10 @@ fn the_same_key_gives_the_first_answer_again_and_does_nothing_again() {
         .filter(|key| key["name"] == "made once");
     assert_eq!(named.count(), 1);
     // Without a key, or with another, it is done again.
-    assert_eq!(post(party.api.client(), ROTATE, &json!({"algorithm": KEM})).status, 200);
+    assert_eq!(
+        post(party.api.client(), ROTATE, &json!({"algorithm": KEM})).status,
+        200
+    );
     let other = with(&party, "another");
     assert_eq!(post(&other, ROTATE, &json!({"algorithm": KEM})).status, 200);
     assert_eq!(party.api.keys(KEM).expect("a list").len(), 4);
@@ -103,7 +106,11 @@ fn another_request_under_the_same_key_is_a_conflict() {
         ("/api/v1/kms/keys/generate", json!({"algorithm": KEM})),
     ] {
         let answer = post(&client, path, &body);
-        assert_eq!((answer.status, answer.error_code()), (409, "ERR_CONFLICT_004"), "{path}");
+        assert_eq!(
+            (answer.status, answer.error_code()),
+            (409, "ERR_CONFLICT_004"),
+            "{path}"
+        );
     }
     assert_eq!(party.api.keys(SIGNATURE).expect("a list").len(), 1);
 }
@@ -129,7 +136,12 @@ fn many_requests_at_once_under_one_key_do_it_once() {
         if answer.status == 200 {
             assert_eq!(answer.json["data"], done[0].json["data"]);
         } else {
-            assert_eq!((answer.status, answer.error_code()), (409, "ERR_CONFLICT_005"), "{}", answer.text);
+            assert_eq!(
+                (answer.status, answer.error_code()),
+                (409, "ERR_CONFLICT_005"),
+                "{}",
+                answer.text
+            );
             assert_eq!(answer.header("retry-after"), Some("1"));
         }
     }
@@ -154,7 +166,10 @@ fn what_was_denied_is_not_kept_and_can_be_asked_again() {
     let party = Party::new(&system, "denied first");
     let rule = party
         .api
-        .post("/api/v1/policy/rules", &json!({"name": "x", "operations": ["rotate-key"]}))
+        .post(
+            "/api/v1/policy/rules",
+            &json!({"name": "x", "operations": ["rotate-key"]}),
+        )
         .expect("a rule");
     let client = with(&party, "later");
     assert_eq!(post(&client, ROTATE, &json!({"algorithm": KEM})).status, 403);
@@ -173,7 +188,10 @@ fn the_answer_to_a_request_that_made_an_api_key_is_kept_sealed() {
     let path = format!("/api/v1/tenants/{}/api-keys", party.tenant.id);
     let body = json!({"name": "x", "scopes": ["sign"]});
     let first = post(&with(&party, "sealed key name"), &path, &body);
-    let text = first.json["data"]["api_key"].as_str().expect("its text").to_owned();
+    let text = first.json["data"]["api_key"]
+        .as_str()
+        .expect("its text")
+        .to_owned();
     // Somebody with the file finds neither the API key's text nor the Idempotency-Key.
     for suffix in ["", "-wal"] {
         let file = format!("{}{suffix}", system.layout().database().display());
@@ -185,7 +203,11 @@ fn the_answer_to_a_request_that_made_an_api_key_is_kept_sealed() {
     let again = post(&with(&party, "sealed key name"), &path, &body);
     assert_eq!(again.json["data"], first.json["data"], "the key itself opens it");
     let records = system.records(LedgerName::Decisions);
-    assert_eq!(records.changes("api-key-created").len(), 2, "the first API key and this one");
+    assert_eq!(
+        records.changes("api-key-created").len(),
+        2,
+        "the first API key and this one"
+    );
 }
 
 #[test]

@@ -22,11 +22,7 @@ impl Party {
         for algorithm in [KEM, SIGNATURE] {
             api.first_key(algorithm);
         }
-        Self {
-            tenant,
-            api_key,
-            api,
-        }
+        Self { tenant, api_key, api }
     }
 
     pub fn state(&self, version: u64) -> String {

@@ -45,7 +45,10 @@ fn a_ciphertext_moves_to_the_active_version_and_opens_there() {
     assert_ne!(moved.bytes, sealed.bytes);
     assert!(!answer.to_string().contains(&encoded(SECRET)));
     assert_eq!(party.api.decrypt(&moved).expect("decrypted"), SECRET);
-    assert_eq!(party.api.decrypt(&sealed).expect("the old one still opens"), SECRET);
+    assert_eq!(
+        party.api.decrypt(&sealed).expect("the old one still opens"),
+        SECRET
+    );
     // When the old key is gone, the new ciphertext is all that is needed.
     party.api.step("archive", KEM, 1).expect("archived");
     assert_eq!(party.api.decrypt(&moved).expect("decrypted"), SECRET);
@@ -59,7 +62,10 @@ fn additional_data_stays_bound_to_the_ciphertext() {
     let aad = encoded(b"for invoice 7");
     let answer = party
         .api
-        .post("/api/v1/kem/encrypt", &json!({"plaintext": encoded(SECRET), "aad": aad}))
+        .post(
+            "/api/v1/kem/encrypt",
+            &json!({"plaintext": encoded(SECRET), "aad": aad}),
+        )
         .expect("encrypted");
     let sealed = made(&answer);
     party.api.rotate(KEM).expect("a version");
@@ -74,7 +80,10 @@ fn additional_data_stays_bound_to_the_ciphertext() {
 #[test]
 fn only_an_active_version_of_the_callers_own_is_a_target() {
     let system = SYSTEM.join();
-    let (party, other) = (Party::new(&system, "targets"), Party::new(&system, "is no target"));
+    let (party, other) = (
+        Party::new(&system, "targets"),
+        Party::new(&system, "is no target"),
+    );
     let sealed = party.api.encrypt(SECRET).expect("encrypted");
     for _ in 0..2 {
         party.api.rotate(KEM).expect("a version");
@@ -152,7 +161,9 @@ fn the_gateway_sees_no_plaintext_and_chooses_no_key_for_it() {
         ciphertext: &sealed.bytes,
         aad: b"",
     });
-    let refused = keyd.use_key(&permit_2, &decrypt).expect_err("for another operation");
+    let refused = keyd
+        .use_key(&permit_2, &decrypt)
+        .expect_err("for another operation");
     assert!(
         matches!(
             refused,

@@ -72,7 +72,12 @@ fn every_transition_of_the_table_works_over_the_api_and_every_other_is_a_conflic
         }
     }
     let changed = system.records(LedgerName::Decisions);
-    for what in ["key-archived", "key-restored", "key-destruction-scheduled", "key-destruction-cancelled"] {
+    for what in [
+        "key-archived",
+        "key-restored",
+        "key-destruction-scheduled",
+        "key-destruction-cancelled",
+    ] {
         assert!(!changed.changes(what).is_empty(), "{what}");
     }
     assert_eq!(TRANSITIONS.len(), 8, "a transition that this test does not know");
@@ -98,7 +103,10 @@ fn an_archived_key_and_one_that_waits_for_destruction_do_nothing_and_come_back_w
     }
     does_nothing();
     for algorithm in [KEM, SIGNATURE] {
-        party.api.step("cancel-destruction", algorithm, 1).expect("cancelled");
+        party
+            .api
+            .step("cancel-destruction", algorithm, 1)
+            .expect("cancelled");
     }
     does_nothing();
     for algorithm in [KEM, SIGNATURE] {
@@ -134,7 +142,10 @@ fn a_key_archived_longer_ago_than_the_window_is_not_restored() {
         ))
     };
     assert_eq!((archived(1, 29), archived(2, 31)), (1, 1));
-    assert_eq!(party.api.step("restore", KEM, 1).expect("in time").status, "retired");
+    assert_eq!(
+        party.api.step("restore", KEM, 1).expect("in time").status,
+        "retired"
+    );
     refused(party.api.step("restore", KEM, 2), 409, "ERR_CONFLICT_006");
     assert_eq!(party.state(2), "archived");
 }
@@ -145,12 +156,19 @@ fn destruction_is_put_off_by_seven_days_to_a_year() {
     let party = Party::new(&system, "patient");
     party.api.rotate(KEM).expect("a version");
     for days in [0, 1, 6, 366, 65_535, 65_536] {
-        let failure = party.api.destroy(KEM, 1, Some(days)).expect_err("not in so many days");
+        let failure = party
+            .api
+            .destroy(KEM, 1, Some(days))
+            .expect_err("not in so many days");
         assert_eq!(failure.code().0, 400, "{days}: {failure:?}");
     }
     for days in ["-7", "7.5", "soon", ""] {
         let path = format!("/api/v1/kms/keys/1?algorithm={KEM}&days={days}");
-        assert_eq!(party.api.delete(&path).expect_err("no number").code().0, 400, "{days}");
+        assert_eq!(
+            party.api.delete(&path).expect_err("no number").code().0,
+            400,
+            "{days}"
+        );
     }
     assert_eq!(party.state(1), "retired");
     for (days, asked) in [(7, Some(7)), (30, None), (365, Some(365))] {

@@ -158,7 +158,10 @@ fn a_keys_budget_is_not_forgotten_when_policyd_is_killed() {
         .filter(|record| record["api_key"] == api_key.id.to_string() && record["operation"] == "sign")
         .count() as u64;
     assert_eq!(permits, USES, "permits were issued for exactly the budget");
-    assert!(signed <= USES && signed + kills + 1 >= USES, "{signed} signed, {kills} kills");
+    assert!(
+        signed <= USES && signed + kills + 1 >= USES,
+        "{signed} signed, {kills} kills"
+    );
 }
 
 #[test]

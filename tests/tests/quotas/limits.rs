@@ -18,19 +18,16 @@ const API_KEYS: u64 = 4;
 
 fn system() -> Shared<'static> {
     SYSTEM.join_or(|| {
-        let quick = [("requests_per_second", 10_000), ("burst", 10_000)];
-        let free = [&quick[..], &[("calls_per_month", CALLS)]].concat();
-        let starter = [&quick[..], &[("versions_per_key", VERSIONS), ("api_keys", API_KEYS)]].concat();
         Installation::with(Options {
             plans: Some(plans::file(&[
                 Terms {
                     plan: "free",
-                    figures: &free,
+                    figures: &[("calls_per_month", CALLS)],
                     features: None,
                 },
                 Terms {
                     plan: "starter",
-                    figures: &starter,
+                    figures: &[("versions_per_key", VERSIONS), ("api_keys", API_KEYS)],
                     features: Some(&["key-rotation", "api-key-rotation"]),
                 },
             ])),
@@ -72,7 +69,10 @@ fn calls_beyond_the_months_number_are_denied_and_exactly_that_number_is_allowed(
     refused(api.get("/api/v1/tenants/"), QUOTA.0, QUOTA.1);
     let id = tenant.id.to_string();
     let allowed = system.records(LedgerName::Decisions);
-    let allowed = allowed.kind("allow").filter(|record| record["tenant"] == id).count();
+    let allowed = allowed
+        .kind("allow")
+        .filter(|record| record["tenant"] == id)
+        .count();
     assert_eq!(allowed as u64, CALLS);
 }
 
@@ -87,7 +87,11 @@ fn true_usage_is_shown_over_the_api_and_by_the_command_line() {
     let before = system.calls(&tenant);
     let shown = api.get("/api/v1/tenants/").expect("itself");
     let shown = &shown["tenants"][0];
-    assert_eq!(shown["usage"]["api_calls"], before + 1, "this call included: {shown}");
+    assert_eq!(
+        shown["usage"]["api_calls"],
+        before + 1,
+        "this call included: {shown}"
+    );
     assert_eq!(shown["limits"]["api_calls"], CALLS);
     assert_eq!(shown["usage"]["sig_keys"], 1);
     assert_eq!(shown["usage"]["kem_keys"], 0);
@@ -145,7 +149,14 @@ fn api_keys_beyond_the_plans_number_are_denied_over_the_api_and_by_the_command_l
         }
     });
     assert_eq!(made.into_inner(), API_KEYS, "also at once");
-    let over = system.try_cli(&["api-key", "create", "--tenant", &tenant.id.to_string(), "--name", "x"]);
+    let over = system.try_cli(&[
+        "api-key",
+        "create",
+        "--tenant",
+        &tenant.id.to_string(),
+        "--name",
+        "x",
+    ]);
     assert!(over.is_err(), "{over:?}");
     let listed = api.get(&path).expect("a list");
     let keys = listed["api_keys"].as_array().expect("a list");

@@ -74,7 +74,11 @@ fn an_api_key_made_over_the_api_does_what_its_scopes_say_and_is_shown_once() {
     assert_eq!(key["revoked_at"], Value::Null);
     let records = system.records(LedgerName::Decisions);
     let change = records.changes("api-key-created");
-    assert!(change.iter().any(|record| record["subject"] == made.id.to_string()));
+    assert!(
+        change
+            .iter()
+            .any(|record| record["subject"] == made.id.to_string())
+    );
     for daemon in Daemon::ALL {
         assert!(!system.log(daemon).contains(&made.text), "{daemon:?}");
     }
@@ -100,7 +104,11 @@ fn a_rotated_api_keys_old_text_is_dead_on_the_next_request() {
     refused(user.sign(b"m"), UNKNOWN.0, UNKNOWN.1);
     system.api(&second).sign(b"m").expect("the new text works");
     // The key in use rotates itself when none is named.
-    let own = make(&api, &tenant, &json!({"name": "self", "scopes": ["sign", "rotate-api-key"]}));
+    let own = make(
+        &api,
+        &tenant,
+        &json!({"name": "self", "scopes": ["sign", "rotate-api-key"]}),
+    );
     let answer = system.api(&own).post(&rotate, &json!({})).expect("rotated");
     let next = shown(&answer, &tenant);
     assert_eq!(next.id, own.id);
@@ -138,7 +146,9 @@ fn an_api_key_made_to_expire_expires() {
     );
     let user = system.api(&made);
     system.until("the API key to expire", || {
-        user.sign(b"m").err().map(|failure| assert_eq!(failure.code(), UNKNOWN))
+        user.sign(b"m")
+            .err()
+            .map(|failure| assert_eq!(failure.code(), UNKNOWN))
     });
     assert!(jiff::Timestamp::now() >= at);
 }
@@ -155,7 +165,8 @@ fn no_api_key_makes_one_that_may_do_more_than_itself() {
     let maker = system.api(&maker);
     let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(600)).to_string();
     let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(7_200)).to_string();
-    let within = json!({"name": "x", "scopes": ["sign:ML-DSA-65"], "networks": ["127.0.0.0/16"], "expires_at": soon});
+    let within =
+        json!({"name": "x", "scopes": ["sign:ML-DSA-65"], "networks": ["127.0.0.0/16"], "expires_at": soon});
     make(&maker, &tenant, &within);
     let edits: [(&str, Value); 8] = [
         ("scopes", json!(["*"])),

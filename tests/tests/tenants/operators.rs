@@ -83,7 +83,11 @@ fn an_operator_sees_all_tenants_page_by_page_each_once() {
         let tenants = page["tenants"].as_array().expect("a list").clone();
         let Some(last) = tenants.last() else { break };
         after = format!("&after={}", last["id"].as_str().expect("an id"));
-        seen.extend(tenants.iter().map(|tenant| tenant["id"].as_str().expect("an id").to_owned()));
+        seen.extend(
+            tenants
+                .iter()
+                .map(|tenant| tenant["id"].as_str().expect("an id").to_owned()),
+        );
         assert!(seen.len() < 1_000, "it ends");
     }
     let distinct: BTreeSet<String> = seen.iter().cloned().collect();
@@ -112,7 +116,12 @@ fn an_operator_makes_no_operator_over_http() {
 fn a_narrow_operators_api_key_does_what_its_scopes_say() {
     let system = SYSTEM.join();
     let made = system.cli(&[
-        "operator-key", "create", "--name", "reader", "--scopes", "read-tenants",
+        "operator-key",
+        "create",
+        "--name",
+        "reader",
+        "--scopes",
+        "read-tenants",
     ]);
     let reader = Api::new(system.client(made["api_key"].as_str()));
     reader.get("/api/v1/tenants/").expect("in its scopes");

@@ -67,7 +67,10 @@ fn a_trusted_proxy_is_believed_about_whom_it_heard_and_nobody_about_more() {
         (("x-forwarded-for", "203.0.113.9, 127.0.0.2"), true),
         (("x-forwarded-for", "203.0.113.9, 198.51.100.1, 127.0.0.2"), false),
         (("forwarded", "for=203.0.113.9"), true),
-        (("forwarded", "for=203.0.113.9;proto=https, for=198.51.100.1"), false),
+        (
+            ("forwarded", "for=203.0.113.9;proto=https, for=198.51.100.1"),
+            false,
+        ),
     ] {
         assert_eq!(with(&system, &far, &[header]).is_ok(), from_far, "{header:?}");
         assert!(is_denied(with(&system, &here, &[header])), "{header:?}");

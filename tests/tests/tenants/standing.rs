@@ -34,7 +34,8 @@ fn a_suspended_tenant_is_denied_on_the_next_request_and_loses_nothing() {
         api.keys(KEM).map(|_| ()),
         api.rotate(KEM).map(|_| ()),
         api.get(&path).map(|_| ()),
-        api.post(&path, &json!({"name": "x", "scopes": ["*"]})).map(|_| ()),
+        api.post(&path, &json!({"name": "x", "scopes": ["*"]}))
+            .map(|_| ()),
         api.get("/api/v1/audit/events").map(|_| ()),
     ] {
         refused(outcome, POLICY.0, POLICY.1);
@@ -57,8 +58,11 @@ fn of_a_deleted_tenant_the_ledger_and_the_dates_of_its_keys_are_left() {
     let (_, other) = party(&system, "stays");
     let id = tenant.id.to_string();
     api.rotate(KEM).expect("a version");
-    api.post("/api/v1/policy/rules", &json!({"name": "secret rule", "operations": ["verify"]}))
-        .expect("a rule");
+    api.post(
+        "/api/v1/policy/rules",
+        &json!({"name": "secret rule", "operations": ["verify"]}),
+    )
+    .expect("a rule");
     api.post(
         "/api/v1/kms/keys/budget",
         &json!({"algorithm": KEM, "uses_per_day": 7}),
@@ -99,7 +103,11 @@ fn of_a_deleted_tenant_the_ledger_and_the_dates_of_its_keys_are_left() {
     assert_eq!(count("keys", "AND state <> 'pending_destruction'"), 0);
     let name: Option<String> = system
         .database()
-        .query_row(&format!("SELECT name FROM tenants WHERE id = {blob}"), [], |row| row.get(0))
+        .query_row(
+            &format!("SELECT name FROM tenants WHERE id = {blob}"),
+            [],
+            |row| row.get(0),
+        )
         .expect("its row");
     assert_eq!(name, None);
     let after = system.records(LedgerName::Decisions);
@@ -124,7 +132,16 @@ fn what_belongs_to_no_tenant_cannot_be_suspended_deleted_or_given_keys() {
             &["tenant", "delete", &id, "--yes"],
             &["tenant", "set-plan", &id, "free"],
             &["key-budget", "set", &id, KEM, "1"],
-            &["policy", "rules", "add", &id, "--name", "x", "--operation", "sign"],
+            &[
+                "policy",
+                "rules",
+                "add",
+                &id,
+                "--name",
+                "x",
+                "--operation",
+                "sign",
+            ],
         ] {
             assert!(system.try_cli(arguments).is_err(), "{arguments:?}");
         }
@@ -132,5 +149,8 @@ fn what_belongs_to_no_tenant_cannot_be_suspended_deleted_or_given_keys() {
     let installation = TenantId::INSTALLATION.to_string();
     let made = system.try_cli(&["api-key", "create", "--tenant", &installation, "--name", "x"]);
     assert!(made.is_err(), "{made:?}");
-    system.api(&system.operator_key()).get("/api/v1/tenants/").expect("operators stand");
+    system
+        .api(&system.operator_key())
+        .get("/api/v1/tenants/")
+        .expect("operators stand");
 }
