@@ -33,7 +33,7 @@ impl Asks {
     ) -> Result<Handled, StoreError> {
         let operation = grant.operation();
         let private = operation.place() == Place::PrivateKey;
-        if operation.place() == Place::Management || private != wanted.payload.is_some() {
+        if operation.place() == Place::Management || (private && wanted.payload.is_none()) {
             return Ok(not_answered_now(&self.metrics, PolicydFailure::Malformed));
         }
         let key = find(scope, operation, wanted.algorithm, wanted.version)?;
@@ -57,7 +57,7 @@ impl Asks {
             target: target.as_ref(),
             version: None,
         };
-        let Some(payload) = wanted.payload else {
+        let Some(payload) = wanted.payload.filter(|_| private) else {
             if let Err(unrecorded) = self.record(scope, &grant, about, None, false)? {
                 return Ok(not_answered_now(&self.metrics, unrecorded));
             }

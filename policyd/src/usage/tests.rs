@@ -161,7 +161,12 @@ impl World {
     fn flush(&self) {
         let (_sender, stopped) = watch::channel(true);
         let (usage, ledger) = (self.usage.clone(), self.log.ledger.clone());
-        run_with_time(flush_until_stopped(usage, ledger, self.fixture.store.writer.clone(), stopped));
+        run_with_time(flush_until_stopped(
+            usage,
+            ledger,
+            self.fixture.store.writer.clone(),
+            stopped,
+        ));
     }
 
     /// The counts are written, and the process ends before it hears of that.
@@ -211,7 +216,13 @@ fn a_call_counts_in_the_month_and_day_of_its_own_time_whatever_the_clock_does() 
     let (january, february) = (Month::of(JANUARY_MS), Month::of(FEBRUARY_MS));
     let counts = || {
         let calls = (world.calls_in(0, january), world.calls_in(0, february));
-        (calls, (world.uses_on(0, Day::of(JANUARY_MS)), world.uses_on(0, Day::of(FEBRUARY_MS))))
+        (
+            calls,
+            (
+                world.uses_on(0, Day::of(JANUARY_MS)),
+                world.uses_on(0, Day::of(FEBRUARY_MS)),
+            ),
+        )
     };
     world.call_at(0, Operation::Sign, JANUARY_MS);
     world.call_at(0, Operation::Sign, FEBRUARY_MS);
@@ -247,7 +258,9 @@ fn only_private_keys_are_used_and_the_last_use_is_that_of_the_newest_record() {
     world.call(0, Operation::Sign);
     assert_eq!(world.now(0), (2, 1));
     let tenant = world.tenants[0].tenant();
-    let at = world.usage.last_used(tenant, Algorithm::MlDsa65, KeyVersion::FIRST);
+    let at = world
+        .usage
+        .last_used(tenant, Algorithm::MlDsa65, KeyVersion::FIRST);
     assert!(at.is_some());
     let of_database = |world: &World| {
         let key = world
@@ -275,7 +288,10 @@ fn what_nobody_asks_for_is_not_kept_in_memory_and_not_forgotten() {
     world.flush();
     {
         let state = world.usage.state();
-        assert_eq!((state.calls.len(), state.uses.len(), state.last_used.len()), (0, 0, 0));
+        assert_eq!(
+            (state.calls.len(), state.uses.len(), state.last_used.len()),
+            (0, 0, 0)
+        );
     }
     for tenant in 0..50 {
         world.call(tenant, Operation::Sign);
@@ -292,7 +308,9 @@ fn counts_go_on_after_a_ledger_that_lost_its_end_and_after_another_one() {
     world.flush();
     // As after a power failure that took lines which the database counts already.
     let id = *world.log.ledger.id().as_bytes();
-    world.fixture.change(move |view| view.usage().set_position(&id, 1_000));
+    world
+        .fixture
+        .change(move |view| view.usage().set_position(&id, 1_000));
     let world = world.crash();
     assert_eq!(world.now(0).0, 5);
     world.call(0, Operation::Verify);
@@ -332,7 +350,10 @@ fn counts_that_cannot_be_written_are_kept() {
     world.flush();
     let stored = world
         .fixture
-        .look(|view| view.tenant(&world.tenants[0]).calls_of(Month::of(crate::clock::now_ms())))
+        .look(|view| {
+            view.tenant(&world.tenants[0])
+                .calls_of(Month::of(crate::clock::now_ms()))
+        })
         .unwrap();
     assert_eq!(stored, 2);
 }

@@ -24,12 +24,14 @@ use nix::sys::signal::Signal;
 use peers::{denied, failure, is_done};
 use support::{Installation, Policyd, name, run};
 
-const SIGN: Ask = Ask::Use {
-    operation: Operation::Sign,
-    algorithm: Algorithm::MlDsa65,
-    version: None,
-    payload: None,
-};
+fn sign() -> Ask {
+    Ask::Use {
+        operation: Operation::Sign,
+        algorithm: Algorithm::MlDsa65,
+        version: None,
+        payload: Some(PayloadDigest::of(b"input")),
+    }
+}
 
 #[test]
 fn each_rule_denies_from_the_next_request_on() {
@@ -70,7 +72,7 @@ fn each_rule_denies_from_the_next_request_on() {
         let out_of_scope = Some((Rule::Scope, DenyReason::OutOfScope));
         assert_eq!(denied(&gateway.ask(&narrow, Ask::ReadTenant).await), out_of_scope);
         assert_eq!(
-            failure(&gateway.ask(&narrow, SIGN).await),
+            failure(&gateway.ask(&narrow, sign()).await),
             Some(AskFailure::KeyNotFound)
         );
 
@@ -289,7 +291,7 @@ fn the_kernel_confirms_the_sandbox() {
         "Seccomp:\t2",
         "NoNewPrivs:\t1",
         "CapEff:\t0000000000000000",
-        "Threads:\t3",
+        "Threads:\t4",
     ] {
         assert!(status.contains(line), "{line} is not in\n{status}");
     }
@@ -316,7 +318,7 @@ fn api_keys_are_in_no_log_and_in_no_file() {
     policyd.kill();
     let log = installation.log();
     assert!(
-        log.contains("API key rotated") && log.contains("denied"),
+        log.contains("api-key-rotated") && log.contains("denied"),
         "the log must be the real one:\n{log}"
     );
     let mut written = installation.everything_on_disk();

@@ -103,7 +103,7 @@ fn memory_is_bounded_however_many_tenants_there_are_and_call() {
     installation.chown_database();
     let policyd = installation.start();
     let at_start = policyd.resident_kib();
-    run(each_tenant_calls(Arc::new(policyd.gateway()), api_keys));
+    run(async { each_tenant_calls(Arc::new(policyd.gateway()), api_keys).await });
     let (after, most) = (policyd.resident_kib(), policyd.most_resident_kib());
     eprintln!(
         "{api_keys} API keys: {at_start} KiB at the start, {after} KiB after all tenants called, {most} KiB at most"

@@ -118,12 +118,13 @@ token_file = "{root}/etc/keyd.token"
             peer = geteuid(),
         );
         fs::write(self.path("policyd.toml"), config).unwrap();
-        // The account may not reach the directory that Cargo builds in.
-        fs::copy(
-            env!("CARGO_BIN_EXE_chancel-policyd"),
-            self.path("chancel-policyd"),
-        )
-        .unwrap();
+        // The account may not reach the directory that Cargo builds in. Copied by another process: a child that another
+        // test starts meanwhile would hold the file open for writing, and it could not be run.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_chancel-policyd"))
+            .arg(self.path("chancel-policyd"))
+            .status();
+        assert!(copied.unwrap().success());
     }
 
     /// The account that policyd runs under.

@@ -154,6 +154,10 @@ fn key_files(directory: &Path) -> Vec<(KeyIdentity, Vec<u8>)> {
     let mut files = Vec::new();
     for tenant in fs::read_dir(directory).expect("the key directory") {
         let tenant = tenant.expect("an entry");
+        // The audit key lies beside the tenants' directories.
+        if tenant.path().is_file() {
+            continue;
+        }
         for file in fs::read_dir(tenant.path()).expect("a tenant's directory") {
             let file = file.expect("an entry");
             let name = file.file_name().into_string().expect("text");
