@@ -5,9 +5,11 @@ use crate::listen::AuthenticatedPeer;
 use chancel_wire::frame::{self, FrameBuffer};
 use chancel_wire::keyd::{KeydError, KeydReply};
 use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
-use std::mem;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,7 +96,7 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) 
         in_flight: AtomicUsize::new(0),
     });
     let mut buffer = FrameBuffer::new();
-    let mut timer = FrameTimer::new();
+    let mut timer = FrameTimer::default();
     let ended = loop {
         loop {
             let next = buffer.next_frame();
@@ -122,14 +124,17 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) 
                 }
             }
         }
-        if !timer.arm(&stream, buffer.is_mid_frame()) {
-            break Ended::HalfFrame;
+        match timer.wait(&stream, buffer.is_mid_frame()) {
+            Ok(true) => {}
+            Ok(false) => break Ended::HalfFrame,
+            Err(Errno::EINTR) => continue,
+            Err(_) => break Ended::ByPeer,
         }
         match stream.read(buffer.spare()) {
             Ok(0) => break Ended::ByPeer,
             Ok(count) => buffer.filled(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break Ended::HalfFrame,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => break Ended::ByPeer,
         }
     };
@@ -174,37 +179,37 @@ fn accept(
 }
 
 /// Bounds the time from a frame's first byte to its last. Between frames a connection may rest for ever.
+#[derive(Default)]
 struct FrameTimer {
     until: Option<Instant>,
-    /// Whether reads from the socket have a time-out now.
-    armed: bool,
 }
 
 impl FrameTimer {
-    /// For a socket that has just read the hello, whose time-out is still on it.
-    const fn new() -> Self {
-        Self {
-            until: None,
-            armed: true,
-        }
-    }
-
     /// A whole frame was read: the next one, which may have begun already, has a time of its own.
     const fn frame_ended(&mut self) {
         self.until = None;
     }
 
-    /// Sets the next read's time-out; `false` when the frame's time is up.
-    fn arm(&mut self, stream: &UnixStream, mid_frame: bool) -> bool {
-        if !mid_frame {
+    /// Waits for bytes; `false` when the frame's time is up.
+    ///
+    /// Not in `read`: the kernel wakes a blocked reader of a Unix socket also when its peer has read an answer and
+    /// made room for another, which is once a request and for nothing.
+    fn wait(&mut self, stream: &UnixStream, mid_frame: bool) -> nix::Result<bool> {
+        let timeout = if mid_frame {
+            let now = Instant::now();
+            let until = *self.until.get_or_insert(now + FRAME_TIMEOUT);
+            let left = until.saturating_duration_since(now);
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // poll counts in milliseconds; a part of one is waited for as a whole one.
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        } else {
             self.until = None;
-            return !mem::take(&mut self.armed) || stream.set_read_timeout(None).is_ok();
-        }
-        self.armed = true;
-        let now = Instant::now();
-        let until = *self.until.get_or_insert(now + FRAME_TIMEOUT);
-        let left = until.saturating_duration_since(now);
-        !left.is_zero() && stream.set_read_timeout(Some(left)).is_ok()
+            PollTimeout::NONE
+        };
+        let mut waited = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waited, timeout).map(|ready| ready > 0)
     }
 }
 

@@ -6,10 +6,11 @@
 
 use crate::api_keys::ApiKeyHasher;
 use crate::clock;
+use crate::failure::Failure;
 use crate::store::{Read, StoreError, StoredAnswer, TenantScope, Write};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{digest, hkdf, hmac};
-use chancel_domain::TenantId;
+use chancel_domain::{ApiKeyId, TenantId};
 use chancel_wire::policyd::{Ask, AskFailure, Outcome};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,11 +61,18 @@ impl Idempotency {
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot answer.
-    pub fn begin(&self, scope: &TenantScope<'_, Read>, key: &str, ask: &Ask) -> Result<Begun, StoreError> {
+    pub fn begin(
+        &self,
+        scope: &TenantScope<'_, Read>,
+        api_key: ApiKeyId,
+        key: &str,
+        ask: &Ask,
+    ) -> Result<Begun, StoreError> {
         let tenant = scope.tenant();
         let mac = hmac::Key::new(hmac::HMAC_SHA256, &*self.secret);
-        let key_hash =
-            array(hmac::sign(&mac, &[tenant.as_bytes().as_slice(), key.as_bytes()].concat()).as_ref());
+        // Of one API key: what was answered to it, a secret perhaps, may be more than another of the tenant may have.
+        let asked = [tenant.as_bytes().as_slice(), api_key.as_bytes(), key.as_bytes()].concat();
+        let key_hash = array(hmac::sign(&mac, &asked).as_ref());
         let request_hash = array(digest::digest(&digest::SHA256, &chancel_wire::encode(ask)).as_ref());
         let sealing = self.sealing_key(tenant, key);
         let not_before = clock::now_ms().saturating_sub(KEPT_MS);
@@ -106,11 +114,12 @@ impl Idempotency {
 }
 
 impl Slot {
-    /// Keeps the answer, in the transaction that makes it true.
+    /// Keeps the answer, in the transaction that makes it true. Where another has been kept since this one looked, that
+    /// one is the first, and this transaction must not be.
     ///
     /// # Errors
-    /// [`StoreError`] when it could not be stored.
-    pub fn keep(&self, scope: &TenantScope<'_, Write>, outcome: &Outcome) -> Result<(), StoreError> {
+    /// `IdempotencyInProgress` when there is a first answer; a failure of the database when it could not be stored.
+    pub fn keep(&self, scope: &TenantScope<'_, Write>, outcome: &Outcome) -> Result<(), Failure> {
         let mut plain = Zeroizing::new(chancel_wire::encode(outcome));
         let mut bytes = Vec::with_capacity(plain.len() + 64);
         bytes.extend_from_slice(&plain);
@@ -124,7 +133,13 @@ impl Slot {
             request_hash: self.request_hash,
             sealed,
         };
-        scope.keep_first_answer(&self.slotted.1, &answer, clock::now_ms())
+        let now_ms = clock::now_ms();
+        let not_before_ms = now_ms.saturating_sub(KEPT_MS);
+        if scope.keep_first_answer(&self.slotted.1, &answer, not_before_ms, now_ms)? {
+            Ok(())
+        } else {
+            Err(AskFailure::IdempotencyInProgress.into())
+        }
     }
 
     fn open(&self, mut sealed: Vec<u8>) -> Option<Outcome> {

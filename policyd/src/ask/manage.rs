@@ -46,7 +46,8 @@ impl Asks {
             None => None,
             Some(key) => {
                 let scope = view.tenant(granted.grant.context());
-                match self.idempotency.begin(&scope, key, &ask)? {
+                let api_key = granted.grant.context().api_key();
+                match self.idempotency.begin(&scope, api_key, key, &ask)? {
                     Begun::First(slot) => Some(slot),
                     Begun::Again(outcome) => return Ok(self.answered(granted.subject, Ok(outcome))),
                     Begun::Refused(failure) => return Ok(self.answered(granted.subject, Err(failure))),

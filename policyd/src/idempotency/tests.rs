@@ -33,7 +33,7 @@ impl World {
 
     fn begin_as(&self, who: &ServiceContext, key: &str, ask: &Ask) -> Begun {
         self.fixture
-            .look(|view| self.idempotency.begin(&view.tenant(who), key, ask))
+            .look(|view| self.idempotency.begin(&view.tenant(who), who.api_key(), key, ask))
             .unwrap()
     }
 
@@ -42,8 +42,15 @@ impl World {
     }
 
     fn keep(&self, who: ServiceContext, slot: Slot, outcome: Outcome) {
-        self.fixture
-            .change(move |view| slot.keep(&view.tenant(&who), &outcome));
+        self.try_keep(who, slot, outcome).unwrap();
+    }
+
+    fn try_keep(&self, who: ServiceContext, slot: Slot, outcome: Outcome) -> Result<(), Failure> {
+        run(self
+            .fixture
+            .store
+            .writer
+            .change(move |view| slot.keep(&view.tenant(&who), &outcome)))
     }
 
     /// An answer that holds the secret of the tenant's API key.
@@ -51,10 +58,7 @@ impl World {
         let record = self
             .fixture
             .look(|view| view.tenant(&self.one).api_key(self.one.api_key()));
-        Outcome::ApiKeySecret(
-            record.unwrap().unwrap(),
-            NewApiKey(text.expose_text().to_owned()),
-        )
+        Outcome::ApiKeySecret(record.unwrap().unwrap(), NewApiKey(text.expose_text().to_owned()))
     }
 }
 
@@ -136,10 +140,10 @@ fn a_refusal_holds_no_place() {
 fn an_answer_is_kept_only_with_the_change_it_tells_of() {
     let world = World::new();
     let (slot, one) = (first(world.begin()), world.one);
-    let outcome: Result<(), StoreError> = run(world.fixture.store.writer.change(move |view| {
+    let outcome: Result<(), Failure> = run(world.fixture.store.writer.change(move |view| {
         slot.keep(&view.tenant(&one), &Outcome::KeyBudget(Some(7)))?;
         // As a kill before the commit.
-        Err(StoreError::Overloaded)
+        Err(StoreError::Overloaded.into())
     }));
     assert!(outcome.is_err());
     drop(first(world.begin()));
@@ -189,7 +193,7 @@ fn the_database_alone_tells_neither_the_secret_nor_the_idempotency_key() {
     let stranger = Idempotency::new(&ApiKeyHasher::new(&[8; 32]));
     let begun = world
         .fixture
-        .look(|view| stranger.begin(&view.tenant(&world.one), KEY, &ask()));
+        .look(|view| stranger.begin(&view.tenant(&world.one), world.one.api_key(), KEY, &ask()));
     drop(first(begun.unwrap()));
 
     let directory = world.fixture.close();
@@ -224,4 +228,51 @@ fn an_answer_of_yesterday_is_none() {
         again(world.begin()),
         chancel_wire::encode(&Outcome::KeyBudget(Some(8)))
     );
+}
+
+/// A look that began before the first answer was committed does not see it, and no place is held any more.
+#[test]
+fn who_looked_too_early_to_see_the_first_answer_does_not_become_the_first() {
+    let world = World::new();
+    let late = world.fixture.look(|view| {
+        let scope = view.tenant(&world.one);
+        // What is seen from here on is what is there now.
+        assert!(scope.first_answer(&[0; 32], 0).unwrap().is_none());
+        world.keep(
+            world.one,
+            first(
+                world
+                    .idempotency
+                    .begin(&scope, world.one.api_key(), KEY, &ask())
+                    .unwrap(),
+            ),
+            Outcome::KeyBudget(Some(1)),
+        );
+        world
+            .idempotency
+            .begin(&scope, world.one.api_key(), KEY, &ask())
+            .unwrap()
+    });
+    let outcome = world.try_keep(world.one, first(late), Outcome::KeyBudget(Some(2)));
+    assert!(
+        matches!(outcome, Err(Failure::Ask(AskFailure::IdempotencyInProgress))),
+        "{outcome:?}"
+    );
+    assert_eq!(
+        again(world.begin()),
+        chancel_wire::encode(&Outcome::KeyBudget(Some(1)))
+    );
+}
+
+#[test]
+fn the_same_key_of_another_api_key_of_the_tenant_is_another_key() {
+    let world = World::new();
+    world.keep(world.one, first(world.begin()), Outcome::KeyBudget(Some(1)));
+    let begun = world.fixture.look(|view| {
+        let scope = view.tenant(&world.one);
+        world
+            .idempotency
+            .begin(&scope, ApiKeyId::from_bytes([9; 16]), KEY, &ask())
+    });
+    drop(first(begun.unwrap()));
 }

@@ -39,7 +39,7 @@ impl<Access> TenantScope<'_, Access> {
 }
 
 impl TenantScope<'_, Write> {
-    /// Keeps a first answer; an older one under the same key is no longer one.
+    /// Keeps a first answer, in the place of one that is older than a time; `false` when there is one that is not.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be stored.
@@ -47,19 +47,25 @@ impl TenantScope<'_, Write> {
         &self,
         key_hash: &[u8; 32],
         answer: &StoredAnswer,
+        not_before_ms: i64,
         now_ms: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut statement = self.statement(
-            "INSERT OR REPLACE INTO idempotent_answers (tenant_id, key_hash, request_hash, sealed_answer, created_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO idempotent_answers (tenant_id, key_hash, request_hash, sealed_answer, created_at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (tenant_id, key_hash) DO UPDATE
+             SET request_hash = excluded.request_hash, sealed_answer = excluded.sealed_answer,
+                 created_at_ms = excluded.created_at_ms
+             WHERE created_at_ms < ?6",
         )?;
-        statement.execute(params![
+        let kept = statement.execute(params![
             self.tenant_id(),
             key_hash,
             answer.request_hash,
             answer.sealed,
-            now_ms
+            now_ms,
+            not_before_ms,
         ])?;
-        Ok(())
+        Ok(kept == 1)
     }
 }

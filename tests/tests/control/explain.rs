@@ -130,12 +130,11 @@ fn the_command_line_explains_as_the_api_does() {
             "--source",
             "127.0.0.1",
         ]);
-        for field in ["allowed", "rule"] {
-            assert_eq!(
-                over_api[field], over_cli[field],
-                "{operation}: {over_api} {over_cli}"
-            );
-        }
+        assert_eq!(
+            over_api["rule"], over_cli["denied_by"],
+            "{operation}: {over_api} {over_cli}"
+        );
+        assert_eq!(over_api["reason"], over_cli["reason"], "{operation}");
     }
 }
 

@@ -174,13 +174,14 @@ fn an_activation_that_comes_too_late_changes_nothing() {
 #[test]
 fn a_reserved_key_is_nobodys_whatever_is_asked_of_it() {
     let world = World::new();
-    assert_eq!(
-        world.order(Operation::RetireKey, 1),
-        Err(AskFailure::KeyNotFound)
-    );
+    assert_eq!(world.order(Operation::RetireKey, 1), Err(AskFailure::KeyNotFound));
     world.reserved(Purpose::First);
     for (operation, _) in OPERATIONS {
-        assert_eq!(world.order(operation, 1), Err(AskFailure::KeyNotFound), "{operation}");
+        assert_eq!(
+            world.order(operation, 1),
+            Err(AskFailure::KeyNotFound),
+            "{operation}"
+        );
     }
 }
 
@@ -202,7 +203,11 @@ fn the_state_of_a_key_changes_as_the_table_of_transitions_says_and_in_no_other_w
                 None => (Err(AskFailure::IllegalTransition), state),
             };
             assert_eq!(outcome, expected, "{operation} of a key that is {state}");
-            assert_eq!(world.states(), [(1, left)], "{operation} of a key that is {state}");
+            assert_eq!(
+                world.states(),
+                [(1, left)],
+                "{operation} of a key that is {state}"
+            );
         }
     }
 }

@@ -64,7 +64,7 @@ fn of_a_deleted_tenant_nothing_is_left_but_its_keys_with_their_date() {
                 request_hash: [2; 32],
                 sealed: b"sealed".to_vec(),
             };
-            scope.keep_first_answer(&[1; 32], &answer, 1)?;
+            scope.keep_first_answer(&[1; 32], &answer, 0, 1)?;
             view.usage().apply(&[
                 UsageChange::Calls(owner.tenant(), Month::of(0), 5),
                 UsageChange::Uses(owner.tenant(), ALGORITHM, Day::of(0), 3),

@@ -93,7 +93,7 @@ fn furnish(fixture: &Fixture, owner: ServiceContext, rule: DenyRuleId, answer: S
         let scope = view.tenant(&owner);
         scope.insert_deny_rule(rule, &deny_rule("no signing at night"), 1)?;
         scope.set_key_budget(ALGORITHM, Some(7))?;
-        scope.keep_first_answer(&[1; 32], &answer, 1)?;
+        scope.keep_first_answer(&[1; 32], &answer, 0, 1)?;
         view.usage().apply(&[
             UsageChange::Calls(tenant, Month::of(0), 5),
             UsageChange::Uses(tenant, ALGORITHM, Day::of(0), 3),
@@ -161,7 +161,7 @@ fn the_same_idempotency_key_of_two_tenants_is_two_keys_and_an_old_answer_is_none
             request_hash: [2; 32],
             sealed: sealed.to_vec(),
         };
-        fixture.change(move |view| view.tenant(&context).keep_first_answer(&[1; 32], &answer, 10));
+        fixture.change(move |view| view.tenant(&context).keep_first_answer(&[1; 32], &answer, 0, 10));
     }
     fixture.look(|view| {
         for (secret, sealed) in [(&secret_a, b"to a"), (&secret_b, b"to b")] {
