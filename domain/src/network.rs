@@ -66,6 +66,15 @@ const fn masked(address: u128, width: u8, prefix: u8) -> u128 {
     }
 }
 
+impl From<IpAddr> for Network {
+    /// The network of one address.
+    fn from(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, prefix }
+    }
+}
+
 impl FromStr for Network {
     type Err = InvalidNetwork;
 

@@ -187,9 +187,11 @@ impl Operation {
     pub const fn audience(self) -> Audience {
         match self {
             Self::CreateTenant | Self::ReadTenants => Audience::Operators,
-            Self::CreateApiKey | Self::ListApiKeys | Self::RotateApiKey | Self::RevokeApiKey => {
-                Audience::Both
-            }
+            Self::ReadTenant
+            | Self::CreateApiKey
+            | Self::ListApiKeys
+            | Self::RotateApiKey
+            | Self::RevokeApiKey => Audience::Both,
             _ => Audience::Tenants,
         }
     }

@@ -169,19 +169,6 @@ fn a_segment_that_is_taken_away_is_found() {
 }
 
 #[test]
-fn uses_older_than_the_decisions_that_are_kept_are_not_held_against_anybody() {
-    let (_root, decisions, uses) = pair(40);
-    // Time stamps are milliseconds: the oldest uses must be told from the oldest decision that is left.
-    std::fs::remove_file(decisions.join("0000000001.jsonl")).unwrap();
-    let report = verify(&decisions, Some(&uses), None).unwrap();
-    assert_eq!(
-        report.decisions.records + report.too_old + report.total_findings,
-        report.decisions.records + 40 - report.agreed
-    );
-    assert!(report.decisions.first.unwrap() > 1);
-}
-
-#[test]
 fn a_checkpoint_counts_when_the_audit_key_signed_it_and_not_otherwise() {
     use aws_lc_rs::signature::KeyPair;
     use aws_lc_rs::signature::{ML_DSA_65_SIGNING, PqdsaKeyPair};

@@ -137,7 +137,9 @@ impl Admin {
                 .tenant(tenant)?
                 .map(|tenant| tenant.plan);
             let plan = plan.ok_or(AskFailure::TenantNotFound)?;
-            Ok::<_, Failure>(self.plans.current().of(plan).limits.api_keys)
+            // Operators have no plan.
+            let limits = self.plans.current().of(plan).limits;
+            Ok::<_, Failure>(limits.api_keys.filter(|_| tenant != TenantId::OPERATORS))
         });
         let api_keys = self.api_keys.clone();
         later(operator, async move {
@@ -209,8 +211,7 @@ fn error_of(failure: &Failure) -> AdminError {
         Failure::Ask(AskFailure::ApiKeyRevoked) => AdminError::ApiKeyRevoked,
         Failure::Ask(AskFailure::DenyRuleNotFound) => AdminError::DenyRuleNotFound,
         Failure::Ask(AskFailure::TooManyDenyRules) => AdminError::TooManyDenyRules,
-        // Nothing else is busy for an operator: the plan's last place is taken.
-        Failure::Ask(AskFailure::Busy) => AdminError::PlanLimit,
+        Failure::Ask(AskFailure::QuotaSpent(_)) => AdminError::PlanLimit,
         Failure::Ledger(_) => AdminError::LedgerUnwritable,
         Failure::Ask(_) => AdminError::Malformed,
         Failure::Storage(_) | Failure::Keyd(_) => AdminError::Storage,

@@ -9,17 +9,18 @@ use crate::clock;
 use crate::decide::{Decision, Grant, decide, explain, first_denial};
 use crate::events::Events;
 use crate::failure::Failure;
-use crate::idempotency::Idempotency;
+use crate::idempotency::{Begun, Idempotency};
 use crate::keys::Lifecycle;
 use crate::metrics::{Metrics, Outcome as Judgement};
 use crate::permit::PermitIssuer;
 use crate::plans::PlanTable;
 use crate::policies::PolicyChanges;
 use crate::record::{RecordedKey, Recorder, may_go_unrecorded};
-use crate::rules::{CHAIN, Context, Counters, STANDING};
+use crate::rules::{CHAIN, Context, Counters, KeyCounts, STANDING};
 use crate::store::{Read, ReadView, Reader, StoreError, TenantScope};
 use crate::tenants::TenantChanges;
 use crate::usage::{Counted, Day, Month, Usage};
+use chancel_domain::network::{Network, Networks};
 use chancel_domain::operation::Place;
 use chancel_domain::plan::Plans;
 use chancel_domain::{Algorithm, DenyRule, KeyVersion, Operation};
@@ -29,7 +30,7 @@ use chancel_wire::policyd::{
     self as wire, Ask, AskFailure, DenyReason, Explanation, Outcome, PolicydFailure, PolicydReply, Rule,
     Subject, Verdict,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Request {
     pub(crate) algorithm: Option<Algorithm>,
     pub(crate) source: IpAddr,
     pub(crate) now_ms: i64,
+    /// Whether it was carried out before, and is only to be answered again: then it takes no further place.
+    pub(crate) is_repeated: bool,
 }
 
 impl Asks {
@@ -77,13 +80,21 @@ impl Asks {
     pub fn answer(&self, caller: &wire::Caller<'_>, ask: Ask, budget: Duration) -> Handled {
         let plans = self.plans.current();
         self.of_known(caller, |view, known| {
+            let scope = view.tenant(&known.context);
+            let begun = match caller.idempotency_key.filter(|_| ask.is_change()) {
+                None => None,
+                Some(key) => Some(
+                    self.idempotency
+                        .begin(&scope, known.context.api_key(), key, &ask)?,
+                ),
+            };
             let request = Request {
                 operation: ask.operation(),
                 algorithm: ask.algorithm(),
                 source: caller.source,
                 now_ms: clock::now_ms(),
+                is_repeated: matches!(begun, Some(Begun::Again(_))),
             };
-            let scope = view.tenant(&known.context);
             let subject = subject(known, &plans);
             let standing = &known.standing;
             let judged = judge(
@@ -136,12 +147,12 @@ impl Asks {
                 }
                 ask => {
                     let is_change = ask.is_change();
-                    if let Err(unrecorded) =
-                        self.record(&scope, &grant, RecordedKey::default(), None, is_change)?
-                    {
-                        return Ok(not_answered_now(&self.metrics, unrecorded));
-                    }
-                    self.manage(
+                    let recorded = self.record(&scope, &grant, RecordedKey::default(), None, is_change)?;
+                    let position = match recorded {
+                        Ok(position) => position,
+                        Err(unrecorded) => return Ok(not_answered_now(&self.metrics, unrecorded)),
+                    };
+                    let handled = self.manage(
                         view,
                         manage::Granted {
                             grant,
@@ -149,10 +160,12 @@ impl Asks {
                             standing,
                             plans: plans.clone(),
                             budget,
+                            begun,
                         },
                         ask,
-                        caller,
-                    )
+                        caller.source,
+                    )?;
+                    Ok(self.when_recorded(handled, position))
                 }
             }
         })
@@ -234,18 +247,35 @@ impl Asks {
             operation: grant.operation(),
             key: permit.map(|claims| (claims.algorithm, claims.key_version)),
         };
+        self.usage.prepare(scope, &counted, clock::now_ms())?;
         Ok(match self.recorder.allowed(grant, about, permit) {
             Ok(position) => {
-                self.usage.count(scope, &counted, position)?;
+                self.usage.count(scope, &counted, Ok(position));
                 Ok(Some(position))
             }
             Err(_) if may_go_unrecorded(grant.operation(), is_change) => {
                 self.recorder.ledger().note_unrecorded(true);
-                self.usage.count_at(scope, &counted, clock::now_ms())?;
+                self.usage.count(scope, &counted, Err(clock::now_ms()));
                 Ok(None)
             }
             Err(_) => Err(PolicydFailure::LedgerUnwritable),
         })
+    }
+
+    /// Holds an answer back until its record is on the disk, where the installation asks for that.
+    fn when_recorded(&self, handled: Handled, position: Option<Position>) -> Handled {
+        match (handled, position) {
+            (Handled::Now(reply), Some(position)) if self.recorder.waits() => {
+                let (recorder, metrics) = (self.recorder.clone(), self.metrics.clone());
+                Handled::later(async move {
+                    match recorder.durable(position).await {
+                        Ok(()) => reply,
+                        Err(_) => Reply::new(&not_answered(&metrics, PolicydFailure::LedgerUnwritable)),
+                    }
+                })
+            }
+            (handled, _) => handled,
+        }
     }
 
     fn later(
@@ -292,8 +322,13 @@ pub(crate) fn explained(
     plans: &Plans,
     scope: &TenantScope<'_, Read>,
     caller: &Standing,
-    request: Request,
+    mut request: Request,
 ) -> Result<Explanation, StoreError> {
+    // A question may leave the algorithm out; a request for a use cannot.
+    request.algorithm = request
+        .algorithm
+        .or_else(|| request.operation.family().map(Algorithm::default_for));
+    request.is_repeated = request.algorithm.is_none();
     judge(usage, plans, scope, caller, request, explain)
 }
 
@@ -311,7 +346,7 @@ fn counters(
     }
     if let Some(algorithm) = request.algorithm {
         match request.operation {
-            Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey => {
+            Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey if !request.is_repeated => {
                 counters.keys = Some(scope.key_counts(algorithm)?);
             }
             operation if operation.place() == Place::PrivateKey => {
@@ -328,7 +363,10 @@ fn counters(
             _ => {}
         }
     }
-    if request.operation == Operation::CreateApiKey {
+    if request.is_repeated {
+        counters.keys = Some(KeyCounts::default());
+        counters.api_keys = Some(0);
+    } else if request.operation == Operation::CreateApiKey {
         counters.api_keys = Some(scope.unrevoked_api_keys()?);
     }
     Ok(counters)
@@ -341,8 +379,14 @@ fn subject(caller: &Caller, plans: &Plans) -> Subject {
         api_key_version: caller.context.api_key_version(),
         rate: plans.of(caller.standing.plan).limits.rate,
         expires_at_ms: caller.standing.expires_at_ms,
-        networks: caller.standing.networks.clone().unwrap_or_default(),
+        networks: caller.standing.networks.clone().unwrap_or_else(|_| nowhere()),
     }
+}
+
+/// What cannot be read allows no place: the rule has denied it, and nobody else is to take it for everywhere.
+fn nowhere() -> Networks {
+    let broadcast = Network::from(IpAddr::V4(Ipv4Addr::BROADCAST));
+    Networks::try_from(vec![broadcast]).unwrap_or_default()
 }
 
 fn done(metrics: &Metrics, subject: Subject, outcome: Result<Outcome, Failure>) -> PolicydReply {

@@ -14,6 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes checkpoints when they are due until `stopped` turns true, and then a last one.
 pub async fn write_until_stopped(ledger: Arc<Ledger>, keyd: Keyd, mut stopped: watch::Receiver<bool>) {
+    let mut failing = false;
     loop {
         // A sender that is gone stops as well.
         let stop = timeout(INTERVAL, stopped.wait_for(|stopped| *stopped))
@@ -31,9 +32,12 @@ pub async fn write_until_stopped(ledger: Arc<Ledger>, keyd: Keyd, mut stopped: w
                     .map_err(|error| error.to_string()),
                 Err(failure) => Err(failure.to_string()),
             };
-            if let Err(reason) = written {
-                tracing::warn!(%reason, "no checkpoint of the decision ledger could be made");
+            if let Err(reason) = &written
+                && !failing
+            {
+                tracing::warn!(%reason, "no checkpoint of the decision ledger could be made; tried again until one can");
             }
+            failing = written.is_err();
         }
         if stop {
             return;

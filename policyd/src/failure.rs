@@ -55,5 +55,6 @@ pub const fn ask_failure_name(failure: AskFailure) -> &'static str {
         AskFailure::DenyRuleNotFound => "deny-rule-not-found",
         AskFailure::TooManyDenyRules => "too-many-deny-rules",
         AskFailure::DestructionDays => "destruction-days",
+        AskFailure::QuotaSpent(quota) => quota.name(),
     }
 }

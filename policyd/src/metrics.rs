@@ -3,7 +3,7 @@
 use crate::failure::ask_failure_name;
 use crate::rules::CHAIN;
 use chancel_wire::metric::Sample;
-use chancel_wire::policyd::{AskFailure, PolicydFailure, Rule};
+use chancel_wire::policyd::{AskFailure, PolicydFailure, Quota, Rule};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a request with an API key was judged.
@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 const RULES: [Rule; CHAIN.len()] = rules();
-const ASK_FAILURES: [AskFailure; 17] = [
+const ASK_FAILURES: [AskFailure; 21] = [
     AskFailure::KeyNotFound,
     AskFailure::ActiveKeyExists,
     AskFailure::IllegalTransition,
@@ -36,6 +36,10 @@ const ASK_FAILURES: [AskFailure; 17] = [
     AskFailure::DenyRuleNotFound,
     AskFailure::TooManyDenyRules,
     AskFailure::DestructionDays,
+    AskFailure::QuotaSpent(Quota::Calls),
+    AskFailure::QuotaSpent(Quota::Keys),
+    AskFailure::QuotaSpent(Quota::KeyVersions),
+    AskFailure::QuotaSpent(Quota::ApiKeys),
 ];
 const POLICYD_FAILURES: [(PolicydFailure, &str); 6] = [
     (PolicydFailure::Malformed, "malformed"),

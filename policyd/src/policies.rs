@@ -24,6 +24,9 @@ impl PolicyChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn add(&self, actor: Actor, tenant: TenantId, rule: DenyRule) -> Result<DenyRuleView, Failure> {
+        self.recorder
+            .announce(&actor, "deny-rule-added", Some(tenant))
+            .await?;
         let view = DenyRuleView {
             id: DenyRuleId::from_bytes(identifier::fresh()),
             rule,
@@ -53,6 +56,9 @@ impl PolicyChanges {
         tenant: TenantId,
         id: DenyRuleId,
     ) -> Result<DenyRuleView, Failure> {
+        self.recorder
+            .announce(&actor, "deny-rule-removed", Some(tenant))
+            .await?;
         let removed = self
             .writer
             .change(move |view| {
@@ -79,6 +85,9 @@ impl PolicyChanges {
         algorithm: Algorithm,
         uses_per_day: Option<u32>,
     ) -> Result<Option<u32>, Failure> {
+        self.recorder
+            .announce(&actor, "key-budget-set", Some(tenant))
+            .await?;
         self.writer
             .change(move |view| {
                 let scope = actor.scope(view, tenant)?;

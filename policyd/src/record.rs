@@ -1,10 +1,11 @@
 //! What policyd writes into the decision ledger. A record is written before what it says is acted on; one about a
 //! change is on the disk before the change is acknowledged.
 
+use crate::actor::Actor;
 use crate::api_keys::ServiceContext;
 use crate::decide::Grant;
 use crate::rules::Context;
-use chancel_domain::{KeyVersion, Operation};
+use chancel_domain::{KeyVersion, Operation, TenantId};
 use chancel_ledger::{
     Change, Decision, Details, Event, Hash, KeyReference, Ledger, PermitReference, Position, Sync, Unwritable,
 };
@@ -127,6 +128,21 @@ impl Recorder {
         if written.is_err() {
             self.0.note_unrecorded(false);
         }
+    }
+
+    /// Something is about to be changed; returns when that is on the disk. What cannot be recorded is not begun.
+    ///
+    /// # Errors
+    /// [`Unwritable`].
+    pub async fn announce(
+        &self,
+        actor: &Actor,
+        what: &'static str,
+        tenant: Option<TenantId>,
+    ) -> Result<(), Unwritable> {
+        let mut change = actor.change("asked", tenant);
+        change.value = Some(what.into());
+        self.changed(change).await
     }
 
     /// Something was changed; returns when that is on the disk.

@@ -9,7 +9,7 @@ use crate::plans::PlanTable;
 use crate::record::Recorder;
 use crate::store::{Store, StoreError};
 use crate::thread;
-use crate::usage::{self, ReplayError};
+use crate::usage::{self, ReplayError, Usage};
 use chancel_ledger::{Event, Ledger, LedgerName, OpenError};
 use chancel_link::{BindError, Listener};
 use chancel_sandbox::{Access, Confinement, ConfinementError};
@@ -160,7 +160,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let syncing = thread::running("ledger", move || syncer.run(|_, _| {})).map_err(StartError::Thread)?;
     let events = Events::start(config.ledger.directory.clone()).map_err(StartError::Thread)?;
     // Before anybody is served: what was counted in memory when the last process ended.
-    runtime.block_on(usage::catch_up(&ledger, &store.writer))?;
+    let counted = runtime.block_on(usage::catch_up(&ledger, &store.writer))?;
     let mut signals = {
         let _inside = runtime.enter();
         let of = |kind| signal(kind).map_err(StartError::Runtime);
@@ -192,6 +192,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
                 writer: store.writer,
                 recorder: recorder.clone(),
                 plans: Arc::new(plans),
+                usage: Arc::new(Usage::since(counted)),
                 events,
             },
             &sandboxed,

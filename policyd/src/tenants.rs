@@ -50,6 +50,8 @@ impl TenantChanges {
         plan: Plan,
         slot: Option<Slot>,
     ) -> Result<(TenantRecord, Outcome), Failure> {
+        let actor = Actor::Operator(operator);
+        self.recorder.announce(&actor, "tenant-created", None).await?;
         let now_ms = clock::now_ms();
         let record = TenantRecord {
             id: TenantId::from_bytes(identifier::fresh()),
@@ -102,6 +104,17 @@ impl TenantChanges {
         id: TenantId,
         what: TenantChange,
     ) -> Result<TenantRecord, Failure> {
+        let (name, value) = match what {
+            TenantChange::Status(TenantStatus::Suspended) => ("tenant-suspended", None),
+            TenantChange::Status(TenantStatus::Active) => ("tenant-resumed", None),
+            // Deleting is more than a word in a column.
+            TenantChange::Status(TenantStatus::Deleted) => return Err(AskFailure::IllegalTransition.into()),
+            TenantChange::Plan(plan) => ("tenant-plan-set", Some(plan.name().into())),
+        };
+        not_operators(id)?;
+        self.recorder
+            .announce(&Actor::Operator(operator), name, Some(id))
+            .await?;
         let record = self
             .writer
             .change(move |view| {
@@ -117,11 +130,6 @@ impl TenantChanges {
                     .ok_or_else(|| Failure::from(AskFailure::TenantNotFound))
             })
             .await?;
-        let (name, value) = match what {
-            TenantChange::Status(TenantStatus::Suspended) => ("tenant-suspended", None),
-            TenantChange::Status(_) => ("tenant-resumed", None),
-            TenantChange::Plan(plan) => ("tenant-plan-set", Some(plan.name().into())),
-        };
         let mut change = Actor::Operator(operator).change(name, Some(id));
         change.value = value;
         self.record(operator, change).await?;
@@ -134,6 +142,10 @@ impl TenantChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn delete(&self, operator: Operator, id: TenantId) -> Result<TenantRecord, Failure> {
+        not_operators(id)?;
+        self.recorder
+            .announce(&Actor::Operator(operator), "tenant-deleted", Some(id))
+            .await?;
         let record = self
             .writer
             .change(move |view| {
@@ -168,6 +180,15 @@ impl TenantChanges {
             change.what
         );
         Ok(self.recorder.changed(change).await?)
+    }
+}
+
+/// Operators are no tenant, though their API keys need somebody to belong to.
+fn not_operators(id: TenantId) -> Result<(), AskFailure> {
+    if id == TenantId::OPERATORS {
+        Err(AskFailure::TenantNotFound)
+    } else {
+        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ pub const fn counts(operation: Operation) -> bool {
 }
 
 /// The counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Usage(Mutex<State>);
 
 #[derive(Debug, Default)]
@@ -70,7 +70,22 @@ pub struct Counted {
     pub key: Option<(Algorithm, KeyVersion)>,
 }
 
+impl Counted {
+    /// The key whose private half will be used.
+    fn use_of_key(&self) -> Option<(Algorithm, KeyVersion)> {
+        self.key.filter(|_| self.operation.place() == Place::PrivateKey)
+    }
+}
+
 impl Usage {
+    /// Nothing counted beyond what the database has, which is everything up to a record.
+    pub fn since(seq: u64) -> Self {
+        Self(Mutex::new(State {
+            seq,
+            ..State::default()
+        }))
+    }
+
     /// Calls of a tenant in a month.
     ///
     /// # Errors
@@ -102,52 +117,56 @@ impl Usage {
         self.state().last_used.get(&(tenant, algorithm, version)).copied()
     }
 
-    /// Counts a decision that was recorded at `position`. The counts it adds to must have been looked at in the same
-    /// turn: a rule compared them.
+    /// Reads what is counted on from, so that counting itself cannot fail: before the record of an allowance is written.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not say what it has.
-    pub fn count(
+    pub fn prepare(
         &self,
         scope: &TenantScope<'_, Read>,
         counted: &Counted,
-        position: Position,
+        now_ms: i64,
     ) -> Result<(), StoreError> {
-        self.count_at(scope, counted, position.time_ms)?;
-        let mut state = self.state();
-        state.seq = state.seq.max(position.seq);
+        if counts(counted.operation) {
+            self.calls(scope, Month::of(now_ms))?;
+        }
+        if let Some((algorithm, _)) = counted.use_of_key() {
+            self.uses(scope, algorithm, Day::of(now_ms))?;
+        }
         Ok(())
     }
 
-    /// Counts a decision that could not be recorded.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not say what it has.
-    pub fn count_at(
-        &self,
-        scope: &TenantScope<'_, Read>,
-        counted: &Counted,
-        time_ms: i64,
-    ) -> Result<(), StoreError> {
+    /// Counts a decision, which [`Self::prepare`] was called for: at its record's time, or at this time when it could not
+    /// be recorded.
+    pub fn count(&self, scope: &TenantScope<'_, Read>, counted: &Counted, recorded: Result<Position, i64>) {
+        let time_ms = recorded.map_or_else(|now_ms| now_ms, |position| position.time_ms);
         let (month, day) = (Month::of(time_ms), Day::of(time_ms));
         let tenant = counted.tenant;
+        // Not there only when the period turned since it was prepared: then nothing has been used in it.
+        let missing = |read: Result<u64, StoreError>| {
+            Ok(read.unwrap_or_else(|error| {
+                tracing::error!(%tenant, %error, "a period of usage begins without the database's count");
+                0
+            }))
+        };
         let mut state = self.state();
         if counts(counted.operation) {
-            add(&mut state.calls, (tenant, month), || scope.calls_of(month))?;
+            let _ = add(&mut state.calls, (tenant, month), || {
+                missing(scope.calls_of(month))
+            });
         }
-        if let Some((algorithm, version)) = counted.key
-            && counted.operation.place() == Place::PrivateKey
-        {
-            add(&mut state.uses, (tenant, algorithm, day), || {
-                scope.uses_of(algorithm, day)
-            })?;
+        if let Some((algorithm, version)) = counted.use_of_key() {
+            let of = (tenant, algorithm, day);
+            let _ = add(&mut state.uses, of, || missing(scope.uses_of(algorithm, day)));
             let last = state
                 .last_used
                 .entry((tenant, algorithm, version))
                 .or_insert(time_ms);
             *last = time_ms.max(*last);
         }
-        Ok(())
+        if let Ok(position) = recorded {
+            state.seq = state.seq.max(position.seq);
+        }
     }
 
     /// What the database does not have yet, and up to which record.

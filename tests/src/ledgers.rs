@@ -1,7 +1,7 @@
 //! Both ledgers as somebody reads them who has their files: whole records as JSON, and the verifier's word.
 
 use crate::installation::Installation;
-use crate::raw::Line;
+use crate::raw::{Line, Peer};
 use crate::wait::until;
 use chancel_ledger::verify::{Report, verify};
 use chancel_ledger::{AuditKey, LedgerName};
@@ -79,11 +79,16 @@ impl Installation {
 
     /// A connection to keyd as root's: what `chancel break-glass` uses.
     ///
-    /// # Errors
-    /// When keyd does not welcome it.
-    pub fn operator_at_keyd(&self) -> std::io::Result<crate::raw::Peer> {
-        let stream = UnixStream::connect(self.layout().keyd_socket())?;
-        Line::over(stream).hello(Role::Operator, &ServiceToken::none())
+    /// # Panics
+    /// When keyd does not welcome it. Root has few places at once, and may have to wait for one that was just left.
+    #[track_caller]
+    pub fn operator_at_keyd(&self) -> Peer {
+        until("keyd to welcome root", || {
+            let stream = UnixStream::connect(self.layout().keyd_socket()).ok()?;
+            Line::over(stream)
+                .hello(Role::Operator, &ServiceToken::none())
+                .ok()
+        })
     }
 
     /// The audit key's public half, from keyd.
@@ -92,7 +97,7 @@ impl Installation {
     /// When keyd does not say it.
     #[track_caller]
     pub fn audit_key(&self) -> Vec<u8> {
-        let mut peer = self.operator_at_keyd().expect("root is welcome at keyd");
+        let mut peer = self.operator_at_keyd();
         let body = peer.ask(&KeydRequest::AuditKey).expect("keyd answers");
         match body.keyd() {
             KeydReply::AuditKey(key) => key.to_vec(),

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of it: room for some hundred records.
 pub const SIZE: u64 = 512 << 10;
+/// Room is given out in pages.
+const PAGE: u64 = 4096;
 const FILLING: &str = "filling";
 
 /// A small file system in the place of a directory. Dropping it unmounts it: what is on it is gone.
@@ -76,17 +78,20 @@ impl SmallDisk {
         }
     }
 
-    /// Fills it so that about so many bytes are left.
+    /// Fills it so that so many bytes are left, and what completes them to pages.
     ///
     /// # Panics
     /// When it cannot.
     pub fn leave(&self, bytes: u64) {
-        let used: u64 = fs::read_dir(&self.directory)
-            .expect("a directory")
-            .map(|entry| entry.expect("an entry").metadata().expect("metadata").len())
-            .sum();
-        let filling = vec![0; usize::try_from(SIZE.saturating_sub(used + bytes)).expect("a small disk")];
-        fs::write(self.directory.join(FILLING), filling).expect("written");
+        self.fill();
+        let filling = OpenOptions::new()
+            .write(true)
+            .open(self.directory.join(FILLING))
+            .expect("what fills it");
+        let length = filling.metadata().expect("metadata").len();
+        filling
+            .set_len(length.saturating_sub(bytes.next_multiple_of(PAGE)))
+            .expect("cut off");
     }
 
     /// Gives the room back.

@@ -125,6 +125,7 @@ const fn failed(failure: AskFailure, about: About) -> ApiError {
         ),
         AskFailure::DenyRuleNotFound => ApiError::NotFound("deny rule"),
         AskFailure::TooManyDenyRules => ApiError::TooManyDenyRules,
+        AskFailure::QuotaSpent(quota) => ApiError::QuotaSpent(quota),
         AskFailure::DestructionDays => ApiError::WrongField {
             field: Field::Days,
             expected: "a number of days from 7 to 365",

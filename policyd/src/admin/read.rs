@@ -66,6 +66,7 @@ impl Admin {
                 algorithm: question.algorithm,
                 source: question.source.unwrap_or(NOWHERE),
                 now_ms: question.at_ms.unwrap_or_else(clock::now_ms),
+                is_repeated: false,
             };
             Ok(AdminReply::Explained(explained(
                 &self.usage,

@@ -11,7 +11,7 @@ use crate::store::{NewApiKeyRow, TenantScope, Write, Writer};
 use crate::{clock, identifier};
 use chancel_domain::{ApiKeyId, TenantId};
 use chancel_wire::admin::{ApiKeyRecord, NewApiKey};
-use chancel_wire::policyd::{AskFailure, NewApiKeyTerms, Outcome};
+use chancel_wire::policyd::{AskFailure, NewApiKeyTerms, Outcome, Quota};
 use std::sync::Arc;
 
 /// Changes API keys.
@@ -38,7 +38,7 @@ pub struct By {
 }
 
 impl ApiKeyChanges {
-    /// Makes an API key. `Busy` when another took the last place of the plan in the meantime.
+    /// Makes an API key.
     ///
     /// # Errors
     /// [`Failure`].
@@ -46,6 +46,9 @@ impl ApiKeyChanges {
         if by.bounds.as_ref().is_some_and(|own| !may_hand_on(own, &terms)) {
             return Err(AskFailure::BeyondOwnRights.into());
         }
+        self.recorder
+            .announce(&by.actor, "api-key-created", Some(tenant))
+            .await?;
         let secret = ApiKeySecretText::generate();
         let hashes = self.hasher.hashes(tenant, &secret);
         let row = NewApiKeyRow {
@@ -64,7 +67,7 @@ impl ApiKeyChanges {
                 // In the transaction that stores it, so that two at once cannot both be the last one allowed.
                 let held = scope.unrevoked_api_keys()?;
                 if by.limit.is_some_and(|limit| held >= limit) {
-                    return Err(Failure::from(AskFailure::Busy));
+                    return Err(Failure::from(AskFailure::QuotaSpent(Quota::ApiKeys)));
                 }
                 scope.insert_api_key(&row, &hashes)?;
                 answer(&scope, row.id, &secret, by.slot.as_ref())
@@ -78,6 +81,9 @@ impl ApiKeyChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn rotate(&self, by: By, tenant: TenantId, id: ApiKeyId) -> Result<Outcome, Failure> {
+        self.recorder
+            .announce(&by.actor, "api-key-rotated", Some(tenant))
+            .await?;
         let secret = ApiKeySecretText::generate();
         let hashes = self.hasher.hashes(tenant, &secret);
         let actor = by.actor;
@@ -107,6 +113,9 @@ impl ApiKeyChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn revoke(&self, actor: Actor, tenant: TenantId, id: ApiKeyId) -> Result<Outcome, Failure> {
+        self.recorder
+            .announce(&actor, "api-key-revoked", Some(tenant))
+            .await?;
         let outcome = self
             .writer
             .change(move |view| {

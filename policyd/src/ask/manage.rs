@@ -16,7 +16,7 @@ use chancel_domain::{ApiKeyId, TenantId};
 use chancel_link::{Handled, Reply};
 use chancel_wire::limits::ADMIN_PAGE;
 use chancel_wire::policyd::{
-    self as wire, Ask, AskFailure, KeyView, Outcome, PolicydFailure, PolicydReply, Question, Subject, Verdict,
+    Ask, AskFailure, KeyView, Outcome, PolicydFailure, PolicydReply, Question, Subject, Verdict,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,32 +32,28 @@ pub(super) struct Granted<'a> {
     pub(super) standing: &'a Standing,
     pub(super) plans: Arc<Plans>,
     pub(super) budget: Duration,
+    /// What its `Idempotency-Key` met.
+    pub(super) begun: Option<Begun>,
 }
 
 impl Asks {
     pub(super) fn manage(
         &self,
         view: ReadView<'_>,
-        granted: Granted<'_>,
+        mut granted: Granted<'_>,
         ask: Ask,
-        caller: &wire::Caller<'_>,
+        source: IpAddr,
     ) -> Result<Handled, StoreError> {
-        let slot = match caller.idempotency_key.filter(|_| ask.is_change()) {
+        let slot = match granted.begun.take() {
             None => None,
-            Some(key) => {
-                let scope = view.tenant(granted.grant.context());
-                let api_key = granted.grant.context().api_key();
-                match self.idempotency.begin(&scope, api_key, key, &ask)? {
-                    Begun::First(slot) => Some(slot),
-                    Begun::Again(outcome) => return Ok(self.answered(granted.subject, Ok(outcome))),
-                    Begun::Refused(failure) => return Ok(self.answered(granted.subject, Err(failure))),
-                }
-            }
+            Some(Begun::First(slot)) => Some(slot),
+            Some(Begun::Again(outcome)) => return Ok(self.answered(granted.subject, Ok(outcome))),
+            Some(Begun::Refused(failure)) => return Ok(self.answered(granted.subject, Err(failure))),
         };
         if ask.is_change() {
             return Ok(self.change(view, granted, ask, slot));
         }
-        self.read(view, granted, ask, caller.source)
+        self.read(view, granted, ask, source)
     }
 
     fn answered(&self, subject: Subject, outcome: Result<Outcome, AskFailure>) -> Handled {
@@ -289,6 +285,7 @@ impl Asks {
             algorithm: question.algorithm,
             source: question.source.unwrap_or(source),
             now_ms: question.at_ms.unwrap_or_else(clock::now_ms),
+            is_repeated: false,
         };
         let standing = other.as_ref().unwrap_or(caller);
         explained(&self.usage, plans, scope, standing, request)

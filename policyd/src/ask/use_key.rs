@@ -7,7 +7,7 @@ use crate::record::RecordedKey;
 use crate::store::{Read, StoreError, TenantScope};
 use chancel_domain::operation::Place;
 use chancel_domain::{Algorithm, KeyState, KeyVersion, Operation};
-use chancel_link::{Handled, Reply};
+use chancel_link::Handled;
 use chancel_wire::permit::PayloadDigest;
 use chancel_wire::policyd::{AskFailure, KeyView, PolicydFailure, PolicydReply, Subject, Verdict};
 
@@ -33,7 +33,11 @@ impl Asks {
     ) -> Result<Handled, StoreError> {
         let operation = grant.operation();
         let private = operation.place() == Place::PrivateKey;
-        if operation.place() == Place::Management || (private && wanted.payload.is_none()) {
+        let has_target = wanted.target.is_some();
+        if operation.place() == Place::Management
+            || (private && wanted.payload.is_none())
+            || has_target != (operation == Operation::Rewrap)
+        {
             return Ok(not_answered_now(&self.metrics, PolicydFailure::Malformed));
         }
         let key = find(scope, operation, wanted.algorithm, wanted.version)?;
@@ -58,15 +62,17 @@ impl Asks {
             version: None,
         };
         let Some(payload) = wanted.payload.filter(|_| private) else {
-            if let Err(unrecorded) = self.record(scope, &grant, about, None, false)? {
-                return Ok(not_answered_now(&self.metrics, unrecorded));
-            }
+            let recorded = match self.record(scope, &grant, about, None, false)? {
+                Ok(recorded) => recorded,
+                Err(unrecorded) => return Ok(not_answered_now(&self.metrics, unrecorded)),
+            };
             let verdict = Verdict::Granted {
                 key,
                 permit: None,
                 target: None,
             };
-            return Ok(Handled::now(&PolicydReply::Judged { subject, verdict }));
+            let reply = PolicydReply::Judged { subject, verdict };
+            return Ok(self.when_recorded(Handled::now(&reply), recorded));
         };
         let (claims, permit) = match self.issuer.issue(&grant, &key, target.as_ref(), payload) {
             Ok(issued) => issued,
@@ -83,20 +89,7 @@ impl Asks {
             target,
         };
         let reply = PolicydReply::Judged { subject, verdict };
-        match recorded {
-            Some(position) if self.recorder.waits() => {
-                let (recorder, metrics) = (self.recorder.clone(), self.metrics.clone());
-                Ok(Handled::later(async move {
-                    match recorder.durable(position).await {
-                        Ok(()) => Reply::new(&reply),
-                        Err(_) => {
-                            Reply::new(&super::not_answered(&metrics, PolicydFailure::LedgerUnwritable))
-                        }
-                    }
-                }))
-            }
-            _ => Ok(Handled::now(&reply)),
-        }
+        Ok(self.when_recorded(Handled::now(&reply), recorded))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{clock, identifier};
 use chancel_domain::plan::Limits;
 use chancel_domain::{Algorithm, KeyHandle, KeyState, KeyVersion, Operation};
 use chancel_wire::keyd::KeyIdentity;
-use chancel_wire::policyd::{AskFailure, KeyView};
+use chancel_wire::policyd::{AskFailure, KeyView, Quota};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -76,27 +76,28 @@ pub(super) fn reserve(
     Ok(Reservation::Made(key))
 }
 
-/// The quota rule looked before this transaction; another may have taken the last place since. The caller is asked to
-/// come again, and the rule then says why it may not.
+/// The quota rule looked before this transaction; another may have taken the last place since.
 fn check_limits(
     scope: &TenantScope<'_, Write>,
     algorithm: Algorithm,
     limits: &Limits,
-) -> Result<(), AskFailure> {
-    let counts = scope.key_counts(algorithm).map_err(|_| AskFailure::Busy)?;
+) -> Result<(), Failure> {
+    let counts = scope.key_counts(algorithm)?;
     let is_further_key = counts.versions == 0;
-    let keys_full = is_further_key
+    if is_further_key
         && limits
             .keys_per_family
-            .is_some_and(|limit| counts.in_family >= limit);
-    let versions_full = limits
-        .versions_per_key
-        .is_some_and(|limit| counts.versions >= limit);
-    if keys_full || versions_full {
-        Err(AskFailure::Busy)
-    } else {
-        Ok(())
+            .is_some_and(|limit| counts.in_family >= limit)
+    {
+        return Err(AskFailure::QuotaSpent(Quota::Keys).into());
     }
+    if limits
+        .versions_per_key
+        .is_some_and(|limit| counts.versions >= limit)
+    {
+        return Err(AskFailure::QuotaSpent(Quota::KeyVersions).into());
+    }
+    Ok(())
 }
 
 pub(super) fn activate(
@@ -139,7 +140,11 @@ pub(super) fn change_state(
     let to = key.state.after(operation).ok_or(AskFailure::IllegalTransition)?;
     let mut dates = StateDates::default();
     match to {
-        KeyState::Archived => dates.archived_at_ms = Some(now_ms),
+        // A date of destruction that is taken back leaves the restore window as it was.
+        KeyState::Archived if operation == Operation::ArchiveKey => dates.archived_at_ms = Some(now_ms),
+        KeyState::Archived => {
+            dates.archived_at_ms = Some(scope.archived_at_ms(algorithm, version)?.unwrap_or(now_ms));
+        }
         KeyState::PendingDestruction => dates.destroy_at_ms = Some(destroy_at(now_ms, destroy_after_days)?),
         KeyState::Retired if key.state == KeyState::Archived => {
             let archived_at = scope.archived_at_ms(algorithm, version)?.unwrap_or(i64::MIN);

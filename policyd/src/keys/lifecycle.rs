@@ -248,6 +248,10 @@ impl Lifecycle {
         if !self.reader.look(|view| view.destruction().is_due(&key, now_ms))? {
             return Ok(false);
         }
+        // What cannot be undone is not begun without a record of it.
+        self.recorder
+            .changed(destruction("key-destruction-begun", &key))
+            .await?;
         self.keyd.destroy(key).await?;
         let destroyed = self
             .writer
@@ -255,16 +259,7 @@ impl Lifecycle {
             .await?;
         tracing::info!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version, key = %key.handle,
             "key destroyed");
-        self.recorder
-            .changed(Change {
-                what: "key-destroyed",
-                tenant: Some(key.tenant),
-                algorithm: Some(key.algorithm),
-                key_version: Some(key.version),
-                key: Some(key.handle),
-                ..Change::default()
-            })
-            .await?;
+        self.recorder.changed(destruction("key-destroyed", &key)).await?;
         Ok(destroyed)
     }
 
@@ -285,5 +280,16 @@ impl Lifecycle {
             })
             .await?;
         Ok(())
+    }
+}
+
+fn destruction(what: &'static str, key: &KeyIdentity) -> Change<'static> {
+    Change {
+        what,
+        tenant: Some(key.tenant),
+        algorithm: Some(key.algorithm),
+        key_version: Some(key.version),
+        key: Some(key.handle),
+        ..Change::default()
     }
 }

@@ -4,6 +4,7 @@ use super::Lifecycle;
 use crate::clock;
 use crate::idempotency::KEPT_MS;
 use crate::store::{Reader, StoreError, Writer};
+use crate::usage::Day;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ const MOST: usize = 64;
 /// By how much the wall clock may have run ahead of the monotonic one: synchronisation corrects seconds. Beyond that it
 /// was set, and what cannot be undone is not done by a clock that may be set wrong.
 const LEAP_MS: i64 = 3_600_000;
+/// How long a day's uses are kept, milliseconds: no rule looks at them after the day.
+const USAGE_KEPT_MS: i64 = 35 * 24 * 3600 * 1000;
 
 /// The task.
 pub struct Sweeper {
@@ -42,7 +45,7 @@ impl Sweeper {
                 );
             }
             told |= leapt;
-            if let Err(error) = self.sweep(!leapt).await {
+            if let Err(error) = self.sweep(!leapt, &stopped).await {
                 tracing::warn!(%error, "what has a date could not be looked for");
             }
             // A sender that is gone stops as well.
@@ -55,22 +58,34 @@ impl Sweeper {
         }
     }
 
-    async fn sweep(&self, may_destroy: bool) -> Result<(), StoreError> {
+    async fn sweep(&self, may_destroy: bool, stopped: &watch::Receiver<bool>) -> Result<(), StoreError> {
         let now_ms = clock::now_ms();
-        let due = if may_destroy {
-            self.reader.look(|view| view.destruction().due(now_ms, MOST))?
-        } else {
-            Vec::new()
-        };
-        for key in due {
-            if let Err(reason) = self.lifecycle.destroy_due(key).await {
-                tracing::warn!(tenant = %key.tenant, key = %key.handle, %reason, "a key could not be destroyed yet");
+        // Those that cannot be destroyed yet stay due, and must not keep the others waiting.
+        let mut left = 0;
+        while may_destroy && !*stopped.borrow() {
+            let due = self
+                .reader
+                .look(|view| view.destruction().due(now_ms, left, MOST))?;
+            if due.is_empty() {
+                break;
+            }
+            for key in due {
+                if *stopped.borrow() {
+                    return Ok(());
+                }
+                if let Err(reason) = self.lifecycle.destroy_due(key).await {
+                    left += 1;
+                    tracing::warn!(tenant = %key.tenant, key = %key.handle, %reason, "a key could not be destroyed yet");
+                }
             }
         }
+        let old = clock::now_ms();
         self.writer
             .change(move |view| {
                 view.destruction()
-                    .forget_answers_before(now_ms.saturating_sub(KEPT_MS))
+                    .forget_answers_before(old.saturating_sub(KEPT_MS))?;
+                view.usage()
+                    .forget_days_before(Day::of(old.saturating_sub(USAGE_KEPT_MS)))
             })
             .await
     }

@@ -58,6 +58,7 @@ pub(super) struct Stores {
     pub(super) writer: Writer,
     pub(super) recorder: Recorder,
     pub(super) plans: Arc<PlanTable>,
+    pub(super) usage: Arc<Usage>,
     pub(super) events: Events,
 }
 
@@ -85,6 +86,7 @@ pub(super) fn assemble(config: &Config, secrets: Secrets, stores: Stores, _sandb
         writer,
         recorder,
         plans,
+        usage,
         events,
     } = stores;
     let endpoint = Endpoint::Unix {
@@ -95,7 +97,6 @@ pub(super) fn assemble(config: &Config, secrets: Secrets, stores: Stores, _sandb
     let reader = Arc::new(reader);
     let hasher = Arc::new(secrets.hasher);
     let locks = Arc::new(KeyLocks::new());
-    let usage = Arc::new(Usage::default());
     let lifecycle = Arc::new(Lifecycle::new(
         keyd.clone(),
         reader.clone(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long the writer waits for another process (a backup, an operator's shell) to let go.
-const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+const WRITER_PATIENCE: Duration = Duration::from_millis(300);
 /// The reader stands in the path of every request and in write-ahead mode waits for nobody but a recovery.
 const READER_PATIENCE: Duration = Duration::from_millis(50);
 /// More than there are statements in this module.

@@ -16,16 +16,16 @@ impl<'a, Access> Destruction<'a, Access> {
         Self { session }
     }
 
-    /// At most `most` keys whose date has come.
+    /// At most `most` keys whose date has come, after the first `skipped`.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot answer.
-    pub fn due(&self, now_ms: i64, most: usize) -> Result<Vec<KeyIdentity>, StoreError> {
+    pub fn due(&self, now_ms: i64, skipped: usize, most: usize) -> Result<Vec<KeyIdentity>, StoreError> {
         let mut statement = self.session.statement(
             "SELECT tenant_id, algorithm, version, handle FROM keys
-             WHERE state = 'pending_destruction' AND destroy_at_ms <= ?1 ORDER BY destroy_at_ms LIMIT ?2",
+             WHERE state = 'pending_destruction' AND destroy_at_ms <= ?1 ORDER BY destroy_at_ms, handle LIMIT ?2 OFFSET ?3",
         )?;
-        let mut rows = statement.query(params![now_ms, most as i64])?;
+        let mut rows = statement.query(params![now_ms, most as i64, skipped as i64])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(KeyIdentity {

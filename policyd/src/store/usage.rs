@@ -123,10 +123,20 @@ impl<'a> UsageTables<'a> {
     /// [`StoreError`] when it could not be stored.
     pub fn set_position(&self, ledger: &[u8; 16], seq: u64) -> Result<(), StoreError> {
         let mut statement = self.session.statement(
-            "INSERT INTO usage_position (one, ledger, seq) VALUES (1, ?1, ?2)
-             ON CONFLICT (one) DO UPDATE SET ledger = excluded.ledger, seq = excluded.seq",
+            "INSERT INTO usage_position (ledger, seq) VALUES (?1, ?2)
+             ON CONFLICT (ledger) DO UPDATE SET seq = excluded.seq",
         )?;
         statement.execute(params![ledger, signed(seq)])?;
+        Ok(())
+    }
+
+    /// Forgets the uses of days that no rule looks at any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they could not be removed.
+    pub fn forget_days_before(&self, day: Day) -> Result<(), StoreError> {
+        let mut statement = self.session.statement("DELETE FROM usage_days WHERE day < ?1")?;
+        statement.execute([day.number()])?;
         Ok(())
     }
 

@@ -20,11 +20,11 @@ pub enum ReplayError {
     Store(#[from] StoreError),
 }
 
-/// Adds to the database's counts what the ledger says after them.
+/// Adds to the database's counts what the ledger says after them; returns the record up to which they count now.
 ///
 /// # Errors
 /// [`ReplayError`]; nothing was changed then.
-pub async fn catch_up(ledger: &Ledger, writer: &Writer) -> Result<(), ReplayError> {
+pub async fn catch_up(ledger: &Ledger, writer: &Writer) -> Result<u64, ReplayError> {
     let id = *ledger.id().as_bytes();
     let position = writer
         .change(move |view| Ok::<_, StoreError>(view.usage().position(&id)?))
@@ -52,7 +52,7 @@ pub async fn catch_up(ledger: &Ledger, writer: &Writer) -> Result<(), ReplayErro
             view.usage().set_position(&id, newest)
         })
         .await?;
-    Ok(())
+    Ok(newest)
 }
 
 fn read(ledger: &Ledger, from: u64) -> io::Result<Vec<UsageAddition>> {

@@ -67,18 +67,18 @@ impl World {
                 fixture.context(&secret).unwrap()
             })
             .collect();
-        let world = Self {
-            fixture,
-            log: Log::begin(),
-            usage: Arc::default(),
-            tenants,
-        };
-        world.catch_up();
-        world
+        Self::on(fixture, Log::begin(), tenants)
     }
 
-    fn catch_up(&self) {
-        run(catch_up(&self.log.ledger, &self.fixture.store.writer)).unwrap();
+    /// As policyd starts.
+    fn on(fixture: Fixture, log: Log, tenants: Vec<ServiceContext>) -> Self {
+        let counted = run(catch_up(&log.ledger, &fixture.store.writer)).unwrap();
+        Self {
+            fixture,
+            log,
+            usage: Arc::new(Usage::since(counted)),
+            tenants,
+        }
     }
 
     fn counted(&self, tenant: usize, operation: Operation) -> Counted {
@@ -111,24 +111,22 @@ impl World {
             rule: None,
             reason: None,
         });
-        let position = self.log.ledger.append(&event).unwrap();
-        self.fixture
-            .look(|view| {
-                let scope = view.tenant(&self.tenants[tenant]);
-                self.usage.count(&scope, &counted, position)
-            })
-            .unwrap();
+        self.fixture.look(|view| {
+            let scope = view.tenant(&self.tenants[tenant]);
+            self.usage.prepare(&scope, &counted, crate::clock::now_ms()).unwrap();
+            let position = self.log.ledger.append(&event).unwrap();
+            self.usage.count(&scope, &counted, Ok(position));
+        });
     }
 
     /// A call at a time of its own, which the ledger cannot have.
     fn call_at(&self, tenant: usize, operation: Operation, time_ms: i64) {
         let counted = self.counted(tenant, operation);
-        self.fixture
-            .look(|view| {
-                let scope = view.tenant(&self.tenants[tenant]);
-                self.usage.count_at(&scope, &counted, time_ms)
-            })
-            .unwrap();
+        self.fixture.look(|view| {
+            let scope = view.tenant(&self.tenants[tenant]);
+            self.usage.prepare(&scope, &counted, time_ms).unwrap();
+            self.usage.count(&scope, &counted, Err(time_ms));
+        });
     }
 
     fn calls_in(&self, tenant: usize, month: Month) -> u64 {
@@ -190,14 +188,7 @@ impl World {
             tenants,
             ..
         } = self;
-        let world = Self {
-            fixture,
-            log: Log::of(log.end()),
-            usage: Arc::default(),
-            tenants,
-        };
-        world.catch_up();
-        world
+        Self::on(fixture, Log::of(log.end()), tenants)
     }
 }
 
@@ -318,8 +309,8 @@ fn counts_go_on_after_a_ledger_that_lost_its_end_and_after_another_one() {
     assert_eq!(world.now(0).0, 6, "lines that reuse the numbers are counted");
     world.log = Log::begin();
     world.call(0, Operation::Verify);
-    world.usage = Arc::default();
-    world.catch_up();
+    let counted = run(catch_up(&world.log.ledger, &world.fixture.store.writer)).unwrap();
+    world.usage = Arc::new(Usage::since(counted));
     assert_eq!(world.now(0).0, 7, "a new ledger is counted from its first record");
 }
 

@@ -99,12 +99,12 @@ impl<'a> Caller<'a> {
                 self.sealed.push((plaintext, made(&data, "ciphertext")));
             }
             10 if count.is_multiple_of(5) => {
-                let key = format!("version {count}");
+                let key = format!("version-{count}");
                 self.versions.insert(key.clone(), None);
                 self.make_version(&key);
             }
             11 if count.is_multiple_of(7) => {
-                let key = format!("api key {count}");
+                let key = format!("api-key-{count}");
                 self.api_keys.insert(key.clone(), None);
                 self.make_api_key(&key);
             }

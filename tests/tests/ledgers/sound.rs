@@ -56,7 +56,7 @@ fn both_ledgers_are_sound_and_agree_after_busy_work_and_restarts() {
         assert!(records.kind("stop").count() >= 1, "{name}");
         // Whoever reads a start knows how the daemon ran.
         let start = records.kind("start").next().expect("a start").to_string();
-        assert!(start.contains("sandbox"), "{start}");
+        assert!(start.contains("landlock") && start.contains("seccomp"), "{start}");
     }
     let start = system.records(LedgerName::Uses);
     let start = start.kind("start").next().expect("a start").to_string();
@@ -129,7 +129,7 @@ fn what_operators_and_tenants_change_is_in_the_ledger_before_it_is_acknowledged(
     for (arguments, what) in [
         (&["tenant", "suspend", &id][..], "tenant-suspended"),
         (&["tenant", "resume", &id], "tenant-resumed"),
-        (&["tenant", "set-plan", &id, "pro"], "plan-changed"),
+        (&["tenant", "set-plan", &id, "pro"], "tenant-plan-set"),
         (&["key-budget", "set", &id, SIGNATURE, "7"], "key-budget-set"),
     ] {
         let before = changes(what);

@@ -46,8 +46,10 @@ fn the_same_key_gives_the_first_answer_again_and_does_nothing_again() {
         ),
         (operator.client(), "/api/v1/tenants", tenants, 201),
     ];
-    for (client, path, body, status) in calls {
-        let client = client.clone().with_header("idempotency-key", "the same");
+    for (number, (client, path, body, status)) in calls.into_iter().enumerate() {
+        let client = client
+            .clone()
+            .with_header("idempotency-key", &format!("call-{number}"));
         let first = post(&client, path, &body);
         assert!(
             first.status == status || first.status == 200,
@@ -99,7 +101,7 @@ fn the_first_answer_survives_kill_9_of_policyd_and_the_gateway() {
 fn another_request_under_the_same_key_is_a_conflict() {
     let system = SYSTEM.join();
     let party = Party::new(&system, "mixes up");
-    let client = with(&party, "mixed up");
+    let client = with(&party, "mixed-up");
     assert_eq!(post(&client, ROTATE, &json!({"algorithm": KEM})).status, 200);
     for (path, body) in [
         (ROTATE, json!({"algorithm": SIGNATURE})),
@@ -119,7 +121,7 @@ fn another_request_under_the_same_key_is_a_conflict() {
 fn many_requests_at_once_under_one_key_do_it_once() {
     let system = SYSTEM.join();
     let party = Party::new(&system, "impatient");
-    let client = with(&party, "at once");
+    let client = with(&party, "at-once");
     let answers = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -187,7 +189,7 @@ fn the_answer_to_a_request_that_made_an_api_key_is_kept_sealed() {
     let party = Party::new(&system, "sealed");
     let path = format!("/api/v1/tenants/{}/api-keys", party.tenant.id);
     let body = json!({"name": "x", "scopes": ["sign"]});
-    let first = post(&with(&party, "sealed key name"), &path, &body);
+    let first = post(&with(&party, "sealed-key-name"), &path, &body);
     let text = first.json["data"]["api_key"]
         .as_str()
         .expect("its text")
@@ -196,11 +198,11 @@ fn the_answer_to_a_request_that_made_an_api_key_is_kept_sealed() {
     for suffix in ["", "-wal"] {
         let file = format!("{}{suffix}", system.layout().database().display());
         let Ok(bytes) = std::fs::read(file) else { continue };
-        for secret in [text.as_bytes(), b"sealed key name"] {
+        for secret in [text.as_bytes(), b"sealed-key-name"] {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret));
         }
     }
-    let again = post(&with(&party, "sealed key name"), &path, &body);
+    let again = post(&with(&party, "sealed-key-name"), &path, &body);
     assert_eq!(again.json["data"], first.json["data"], "the key itself opens it");
     let records = system.records(LedgerName::Decisions);
     assert_eq!(
@@ -214,7 +216,7 @@ fn the_answer_to_a_request_that_made_an_api_key_is_kept_sealed() {
 fn a_key_that_is_no_key_is_refused() {
     let system = SYSTEM.join();
     let party = Party::new(&system, "careless");
-    for bad in [String::new(), "x".repeat(256)] {
+    for bad in [String::new(), "x".repeat(256), "two words".to_owned()] {
         let answer = post(&with(&party, &bad), ROTATE, &json!({"algorithm": KEM}));
         assert_eq!(answer.status, 400, "{bad:?}: {}", answer.text);
     }

@@ -137,7 +137,7 @@ fn a_key_archived_longer_ago_than_the_window_is_not_restored() {
     let now = jiff::Timestamp::now().as_millisecond();
     let archived = |version: u64, days: i64| {
         system.change_rows(&format!(
-            "UPDATE keys SET archived_at_ms = {} WHERE version = {version}",
+            "UPDATE keys SET archived_at_ms = {} WHERE version = {version} AND state = 'archived'",
             now - days * DAY_MS
         ))
     };
@@ -172,7 +172,8 @@ fn destruction_is_put_off_by_seven_days_to_a_year() {
     }
     assert_eq!(party.state(1), "retired");
     for (days, asked) in [(7, Some(7)), (30, None), (365, Some(365))] {
-        let before = jiff::Timestamp::now();
+        // Times are shown in milliseconds.
+        let before = jiff::Timestamp::now() - jiff::SignedDuration::from_millis(1);
         party.api.destroy(KEM, 1, asked).expect("scheduled");
         let path = format!("/api/v1/kms/keys/1?algorithm={KEM}");
         let shown = party.api.get(&path).expect("the key");

@@ -71,10 +71,7 @@ fn a_wrong_plans_file_is_refused_by_line_and_reason_and_the_old_terms_stay() {
         system.reload_plans(text);
         let log = system.log(Daemon::Policyd);
         let said = &log[before..];
-        assert!(
-            said.contains("plans.toml") && said.contains("line"),
-            "{text:?}: {said}"
-        );
+        assert!(said.contains("plans.toml:"), "{text:?}: {said}");
         assert!(said.contains("the plans stay as they were"), "{text:?}: {said}");
         assert_eq!(calls_left(&api), 0, "{text:?}");
     }

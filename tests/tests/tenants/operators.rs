@@ -121,7 +121,7 @@ fn a_narrow_operators_api_key_does_what_its_scopes_say() {
         "--name",
         "reader",
         "--scopes",
-        "read-tenants",
+        "read-tenant read-tenants",
     ]);
     let reader = Api::new(system.client(made["api_key"].as_str()));
     reader.get("/api/v1/tenants/").expect("in its scopes");

@@ -1,6 +1,7 @@
 //! What policyd carried out, and why it could not.
 
 use super::explanation::Explanation;
+use super::rule::Quota;
 use crate::admin::NewApiKey;
 use chancel_domain::plan::Limits;
 use chancel_domain::{
@@ -166,4 +167,6 @@ pub enum AskFailure {
     TooManyDenyRules,
     /// A number of days that destruction cannot be put off by.
     DestructionDays,
+    /// A limit of the plan is reached: found where it is counted for good, after the rule had passed.
+    QuotaSpent(Quota),
 }

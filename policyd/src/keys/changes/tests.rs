@@ -254,7 +254,7 @@ fn a_date_that_was_taken_back_is_gone() {
     world.order(Operation::ScheduleDestruction, 1).unwrap();
     let key = world.order(Operation::CancelDestruction, 1).unwrap();
     assert_eq!((key.state, key.destroy_at_ms), (KeyState::Archived, None));
-    let due = world.fixture.look(|view| view.destruction().due(i64::MAX, 10));
+    let due = world.fixture.look(|view| view.destruction().due(i64::MAX, 0, 10));
     assert!(due.unwrap().is_empty());
 }
 
@@ -291,7 +291,7 @@ fn a_restored_key_counts_again_and_needs_a_place() {
     };
     assert_eq!(
         world.order_within(Operation::RestoreKey, 1, None, one),
-        Err(AskFailure::Busy)
+        Err(AskFailure::QuotaSpent(Quota::KeyVersions))
     );
     assert_eq!(world.states(), [(2, KeyState::Active), (1, KeyState::Archived)]);
     world.order(Operation::RestoreKey, 1).unwrap();
@@ -306,7 +306,7 @@ fn limits_are_compared_in_the_transaction_that_reserves() {
     };
     assert_eq!(
         world.reserve_within(ALGORITHM, Purpose::First, none),
-        Err(AskFailure::Busy),
+        Err(AskFailure::QuotaSpent(Quota::Keys)),
         "the family has no place"
     );
     world.activate(world.reserved(Purpose::First)).unwrap();
@@ -329,7 +329,7 @@ fn limits_are_compared_in_the_transaction_that_reserves() {
     world.activate(second).unwrap();
     assert_eq!(
         world.reserve_within(ALGORITHM, Purpose::Next, limits),
-        Err(AskFailure::Busy),
+        Err(AskFailure::QuotaSpent(Quota::KeyVersions)),
         "the key has its two versions"
     );
     world.order(Operation::ArchiveKey, 1).unwrap();

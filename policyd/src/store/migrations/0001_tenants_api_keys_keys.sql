@@ -108,10 +108,10 @@ CREATE TABLE usage_days (
     PRIMARY KEY (tenant_id, algorithm, day)
 ) STRICT, WITHOUT ROWID;
 
+-- Of each ledger there ever was here: one that was set aside and is put back is not counted again.
 CREATE TABLE usage_position (
-    one           INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
-    -- The ledger's id, and the number of the last record that is counted.
-    ledger        BLOB    NOT NULL CHECK (length(ledger) = 16),
+    ledger        BLOB    NOT NULL PRIMARY KEY CHECK (length(ledger) = 16),
+    -- The number of the last record that is counted.
     seq           INTEGER NOT NULL CHECK (seq >= 0)
 ) STRICT;
 

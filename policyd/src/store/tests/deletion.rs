@@ -183,9 +183,9 @@ fn a_key_is_due_when_its_date_has_come_and_not_before() {
     let key = doomed(&fixture, fixture.context(&secret).unwrap());
     fixture.look(|view| {
         let destruction = view.destruction();
-        assert!(destruction.due(DATE_MS - 1, 10).unwrap().is_empty());
+        assert!(destruction.due(DATE_MS - 1, 0, 10).unwrap().is_empty());
         assert!(!destruction.is_due(&key, DATE_MS - 1).unwrap());
-        assert_eq!(destruction.due(DATE_MS, 10).unwrap(), [key]);
+        assert_eq!(destruction.due(DATE_MS, 0, 10).unwrap(), [key]);
         assert!(destruction.is_due(&key, DATE_MS).unwrap());
     });
 }
@@ -242,7 +242,7 @@ fn a_destroyed_key_keeps_its_handle_and_its_number_and_nothing_that_could_be_use
             .unwrap();
         assert_eq!((found.state, found.handle), (KeyState::Destroyed, key.handle));
         assert!(found.public_key.is_empty());
-        assert!(view.destruction().due(i64::MAX, 10).unwrap().is_empty());
+        assert!(view.destruction().due(i64::MAX, 0, 10).unwrap().is_empty());
         assert!(
             view.walk().keys_after(None, 10).unwrap().is_empty(),
             "it has no file"
