@@ -15,7 +15,7 @@ const LEAST_SEGMENT: u64 = 64 << 10;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerConfig {
-    /// Where the segments lie; the directory must exist.
+    /// Where the segments lie.
     pub directory: PathBuf,
     /// When records reach the disk.
     #[serde(default = "usual_sync", deserialize_with = "sync")]

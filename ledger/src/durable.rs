@@ -164,10 +164,9 @@ impl Syncer {
             if stopping {
                 tick(&self.ledger, true);
             }
-            if sync || stopping {
-                self.sync();
-            }
-            if let Some(through) = remove {
+            let synced = if sync || stopping || remove.is_some() { self.sync() } else { false };
+            // Only when what says so is on the disk.
+            if let Some(through) = remove.filter(|_| synced) {
                 self.remove(through);
             }
             if stopping {
@@ -221,14 +220,18 @@ impl Syncer {
         }
     }
 
-    fn sync(&self) {
+    fn sync(&self) -> bool {
         let durability = &self.ledger.durability;
         durability.progress().first_unsynced = None;
         match self.ledger.sync_now() {
-            Ok(seq) => durability.settle(|progress| progress.synced = progress.synced.max(seq)),
+            Ok(seq) => {
+                durability.settle(|progress| progress.synced = progress.synced.max(seq));
+                true
+            }
             Err(error) => {
                 self.ledger.distrust(&error);
                 durability.settle(|progress| progress.lost = progress.written);
+                false
             }
         }
     }

@@ -24,6 +24,10 @@ fn maybe_text<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Re
     }
 }
 
+fn number<S: Serializer>(value: &KeyVersion, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u32(value.number())
+}
+
 fn version<S: Serializer>(value: &Option<KeyVersion>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.serialize_u32(value.number()),
@@ -170,7 +174,7 @@ pub struct KeyReference {
     #[serde(serialize_with = "text")]
     pub algorithm: Algorithm,
     /// Its version.
-    #[serde(serialize_with = "text")]
+    #[serde(serialize_with = "number")]
     pub key_version: KeyVersion,
     /// keyd's name for it.
     #[serde(serialize_with = "text")]
@@ -341,6 +345,8 @@ pub struct Record<'a> {
     #[serde(borrow)]
     pub key: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub target: Option<RecordedKey<'a>>,
+    #[serde(borrow)]
     pub permit: Option<RecordedPermit<'a>>,
     #[serde(borrow)]
     pub rule: Option<Cow<'a, str>>,
@@ -363,6 +369,17 @@ pub struct Record<'a> {
     pub head: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub signature: Option<Cow<'a, str>>,
+}
+
+/// A second key as it is read back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[expect(missing_docs, reason = "the members are those of `KeyReference`")]
+pub struct RecordedKey<'a> {
+    #[serde(borrow)]
+    pub algorithm: Cow<'a, str>,
+    pub key_version: u32,
+    #[serde(borrow)]
+    pub key: Cow<'a, str>,
 }
 
 /// A permit as it is read back.

@@ -24,7 +24,7 @@ pub use config::LedgerConfig;
 pub use durable::{Durability, Syncer};
 pub use event::{
     BreakGlass, Change, Decision, Details, Event, KeyChange, KeyReference, NotARecord, PermitReference,
-    Record, RecordedPermit, Refusals, Use,
+    Record, RecordedKey, RecordedPermit, Refusals, Use,
 };
 pub use filter::Filter;
 pub use reader::{Bounds, Line, Page, Records, newest_first};

@@ -12,7 +12,7 @@ pub use finding::{Finding, Found, Place};
 use crate::LedgerName;
 use crate::checkpoint::AuditKey;
 use agreement::Agreement;
-use chain::{ChainCheck, Checked};
+use chain::ChainCheck;
 use std::io;
 use std::path::Path;
 
@@ -83,7 +83,7 @@ pub fn verify(decisions: &Path, uses: Option<&Path>, key: Option<&AuditKey>) -> 
     let mut agreement = Agreement::new(check);
     let mut check = ChainCheck::open(uses, LedgerName::Uses, key)?;
     while check.next(&mut report)? {
-        if let Checked::Record(record) = check.current() {
+        if let Some(record) = check.current() {
             agreement.see(&record, check.place(), &mut report)?;
         }
     }

@@ -406,7 +406,12 @@ impl Ledger {
         if let Err(error) = state.file.sync_data() {
             return state.distrust(&error, self.options.name);
         }
+        let before = state.segment;
         if let Err(error) = self.open_next(state) {
+            if state.segment != before {
+                // It was begun, and is not certain to be on the disk.
+                return state.distrust(&error, self.options.name);
+            }
             tracing::warn!(ledger = self.options.name.name(), %error, "no new segment can be begun");
             state.rotate_at = state.length.saturating_add(PAUSE_BYTES);
             return;

@@ -64,6 +64,9 @@ impl Handler for Admin {
 
 impl Admin {
     fn answer(&self, operator: Operator, request: AdminRequest) -> Handled {
+        if is_for_tenants(&request) == Some(TenantId::OPERATORS) {
+            return refused(AdminError::NotForOperators);
+        }
         let actor = Actor::Operator(operator);
         let (tenants, policies) = (self.tenants.clone(), self.policies.clone());
         match request {
@@ -107,14 +110,12 @@ impl Admin {
                 })
             }
             AdminRequest::AddDenyRule(tenant, rule) => later(operator, async move {
-                not_for_operators(tenant)?;
                 policies.add(actor, tenant, rule).await.map(AdminReply::DenyRule)
             }),
             AdminRequest::RemoveDenyRule(tenant, id) => later(operator, async move {
                 policies.remove(actor, tenant, id).await.map(AdminReply::DenyRule)
             }),
             AdminRequest::SetKeyBudget(tenant, algorithm, uses) => later(operator, async move {
-                not_for_operators(tenant)?;
                 policies
                     .set_budget(actor, tenant, algorithm, uses)
                     .await
@@ -154,12 +155,16 @@ impl Admin {
     }
 }
 
-fn not_for_operators(tenant: TenantId) -> Result<(), Failure> {
-    // What is for tenants finds no such tenant here.
-    if tenant == TenantId::OPERATORS {
-        Err(AskFailure::TenantNotFound.into())
-    } else {
-        Ok(())
+/// The tenant of what operators do not have: a standing, a plan, keys, rules, an end.
+const fn is_for_tenants(request: &AdminRequest) -> Option<TenantId> {
+    match request {
+        AdminRequest::SetTenantStatus { tenant, .. }
+        | AdminRequest::SetTenantPlan { tenant, .. }
+        | AdminRequest::DeleteTenant(tenant)
+        | AdminRequest::AddDenyRule(tenant, _)
+        | AdminRequest::RemoveDenyRule(tenant, _)
+        | AdminRequest::SetKeyBudget(tenant, ..) => Some(*tenant),
+        _ => None,
     }
 }
 

@@ -328,7 +328,6 @@ pub(crate) fn explained(
     request.algorithm = request
         .algorithm
         .or_else(|| request.operation.family().map(Algorithm::default_for));
-    request.is_repeated = request.algorithm.is_none();
     judge(usage, plans, scope, caller, request, explain)
 }
 
@@ -344,40 +343,44 @@ fn counters(
     if limits.calls_per_month.is_some() {
         counters.calls = Some(usage.calls(scope, Month::of(request.now_ms))?);
     }
-    if let Some(algorithm) = request.algorithm {
-        match request.operation {
-            Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey if !request.is_repeated => {
-                counters.keys = Some(scope.key_counts(algorithm)?);
-            }
-            operation if operation.place() == Place::PrivateKey => {
-                let budget = if caller.has_budgets {
-                    scope.key_budget(algorithm)?
-                } else {
-                    None
-                };
-                counters.budget = Some(budget);
-                if budget.is_some() {
-                    counters.uses = Some(usage.uses(scope, algorithm, Day::of(request.now_ms))?);
-                }
-            }
-            _ => {}
+    match (request.operation, request.algorithm) {
+        (Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey, algorithm) => {
+            let counted = algorithm.filter(|_| !request.is_repeated);
+            counters.keys =
+                Some(counted.map_or(Ok(KeyCounts::default()), |counted| scope.key_counts(counted))?);
         }
-    }
-    if request.is_repeated {
-        counters.keys = Some(KeyCounts::default());
-        counters.api_keys = Some(0);
-    } else if request.operation == Operation::CreateApiKey {
-        counters.api_keys = Some(scope.unrevoked_api_keys()?);
+        (Operation::CreateApiKey, _) => {
+            let held = if request.is_repeated {
+                0
+            } else {
+                scope.unrevoked_api_keys()?
+            };
+            counters.api_keys = Some(held);
+        }
+        (operation, Some(algorithm)) if operation.place() == Place::PrivateKey => {
+            let budget = if caller.has_budgets {
+                scope.key_budget(algorithm)?
+            } else {
+                None
+            };
+            counters.budget = Some(budget);
+            if budget.is_some() {
+                counters.uses = Some(usage.uses(scope, algorithm, Day::of(request.now_ms))?);
+            }
+        }
+        _ => {}
     }
     Ok(counters)
 }
 
 fn subject(caller: &Caller, plans: &Plans) -> Subject {
+    let limits = &plans.of(caller.standing.plan).limits;
     Subject {
         tenant: caller.context.tenant(),
         api_key: caller.context.api_key(),
         api_key_version: caller.context.api_key_version(),
-        rate: plans.of(caller.standing.plan).limits.rate,
+        // Operators have no plan.
+        rate: limits.rate.filter(|_| !caller.standing.is_operator()),
         expires_at_ms: caller.standing.expires_at_ms,
         networks: caller.standing.networks.clone().unwrap_or_else(|_| nowhere()),
     }

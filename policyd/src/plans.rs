@@ -37,18 +37,23 @@ impl PlanTable {
             .clone()
     }
 
-    /// Reads the file again.
-    pub fn reload(&self) {
+    /// Reads the file again; `true` when it is now in force.
+    pub fn reload(&self) -> bool {
         let Some(file) = &self.file else {
-            return tracing::info!("the plans are the defaults; there is no plans file to read again");
+            tracing::info!("the plans are the defaults; there is no plans file to read again");
+            return false;
         };
         match read(file) {
             Ok(plans) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plans);
                 tracing::info!(file = %file.display(), "the plans were read again");
+                true
             }
             // The error names file, line and column itself.
-            Err(error) => tracing::error!(%error, "the plans file was refused; the plans stay as they were"),
+            Err(error) => {
+                tracing::error!(%error, "the plans file was refused; the plans stay as they were");
+                false
+            }
         }
     }
 }
@@ -212,10 +217,10 @@ features = ["key-rotation"]
         std::fs::write(&file, "[free]\napi_keys = 9\n").unwrap();
         let table = PlanTable::load(Some(&file)).unwrap();
         std::fs::write(&file, "[free]\napi_keys = 10\n[gold]\n").unwrap();
-        table.reload();
+        assert!(!table.reload());
         assert_eq!(table.current().of(Plan::Free).limits.api_keys, Some(9));
         std::fs::write(&file, "[free]\napi_keys = 10\n").unwrap();
-        table.reload();
+        assert!(table.reload());
         assert_eq!(table.current().of(Plan::Free).limits.api_keys, Some(10));
     }
 }

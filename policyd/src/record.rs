@@ -52,6 +52,17 @@ impl Recorder {
         })
     }
 
+    /// The plans' terms are others now.
+    pub fn plans_read(&self) {
+        let change = Change {
+            what: "plans-read",
+            ..Change::default()
+        };
+        if self.0.append(&Event::Change(change)).is_err() {
+            tracing::error!("new terms of the plans could not be recorded: the ledger cannot be written");
+        }
+    }
+
     /// policyd met a keyd.
     ///
     /// # Errors
@@ -130,7 +141,8 @@ impl Recorder {
         }
     }
 
-    /// Something is about to be changed; returns when that is on the disk. What cannot be recorded is not begun.
+    /// An operator on the host is about to change something; returns when that is on the disk. What cannot be recorded is
+    /// not begun. A change that came with an API key has the record of its allowance already.
     ///
     /// # Errors
     /// [`Unwritable`].
@@ -141,6 +153,9 @@ impl Recorder {
         tenant: Option<TenantId>,
     ) -> Result<(), Unwritable> {
         let mut change = actor.change("asked", tenant);
+        if change.api_key.is_some() {
+            return Ok(());
+        }
         change.value = Some(what.into());
         self.changed(change).await
     }

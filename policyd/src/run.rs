@@ -199,12 +199,17 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         );
         let plans = parts.plans.clone();
         let locks = parts.locks.clone();
+        let recording = recorder.clone();
         let stop = async move {
             let name = loop {
                 tokio::select! {
                     _ = signals.0.recv() => break "SIGTERM",
                     _ = signals.1.recv() => break "SIGINT",
-                    _ = signals.2.recv() => plans.reload(),
+                    _ = signals.2.recv() => {
+                        if plans.reload() {
+                            recording.plans_read();
+                        }
+                    }
                 }
             };
             tracing::info!(signal = name, "stopping");

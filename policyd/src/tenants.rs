@@ -111,7 +111,6 @@ impl TenantChanges {
             TenantChange::Status(TenantStatus::Deleted) => return Err(AskFailure::IllegalTransition.into()),
             TenantChange::Plan(plan) => ("tenant-plan-set", Some(plan.name().into())),
         };
-        not_operators(id)?;
         self.recorder
             .announce(&Actor::Operator(operator), name, Some(id))
             .await?;
@@ -142,7 +141,6 @@ impl TenantChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn delete(&self, operator: Operator, id: TenantId) -> Result<TenantRecord, Failure> {
-        not_operators(id)?;
         self.recorder
             .announce(&Actor::Operator(operator), "tenant-deleted", Some(id))
             .await?;
@@ -180,15 +178,6 @@ impl TenantChanges {
             change.what
         );
         Ok(self.recorder.changed(change).await?)
-    }
-}
-
-/// Operators are no tenant, though their API keys need somebody to belong to.
-fn not_operators(id: TenantId) -> Result<(), AskFailure> {
-    if id == TenantId::OPERATORS {
-        Err(AskFailure::TenantNotFound)
-    } else {
-        Ok(())
     }
 }
 

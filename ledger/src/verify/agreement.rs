@@ -2,7 +2,7 @@
 //!
 //! The ledgers are read side by side. A permit lives for seconds, so of all permits only the newest are kept.
 
-use super::chain::{ChainCheck, Checked};
+use super::chain::ChainCheck;
 use super::finding::{Finding, Found, Place};
 use super::{Report, Summary};
 use crate::LedgerName;
@@ -120,7 +120,7 @@ impl<'k> Agreement<'k> {
             self.ended = true;
             return Ok(());
         }
-        let Checked::Record(record) = self.decisions.current() else {
+        let Some(record) = self.decisions.current() else {
             return Ok(());
         };
         self.oldest_ms.get_or_insert(record.time);
@@ -171,6 +171,7 @@ fn terms_of(record: &Record<'_>) -> u64 {
         record.key_version,
         &record.key,
         payload,
+        &record.target,
     )
         .hash(&mut hasher);
     hasher.finish()

@@ -21,12 +21,6 @@ use std::path::{Path, PathBuf};
 /// line.
 const HEADS_KEPT: usize = 100_000;
 
-/// What the present line turned out to be.
-pub(super) enum Checked<'a> {
-    Record(Record<'a>),
-    Nothing,
-}
-
 pub(super) struct ChainCheck<'k> {
     records: Records,
     name: LedgerName,
@@ -104,12 +98,9 @@ impl<'k> ChainCheck<'k> {
         Ok(true)
     }
 
-    /// The present line.
-    pub(super) fn current(&self) -> Checked<'_> {
-        match Record::parse(&self.bytes) {
-            Ok(record) if self.is_record => Checked::Record(record),
-            _ => Checked::Nothing,
-        }
+    /// The present line; `None` when it is none.
+    pub(super) fn current(&self) -> Option<Record<'_>> {
+        if self.is_record { Record::parse(&self.bytes).ok() } else { None }
     }
 
     pub(super) fn place(&self) -> Place {

@@ -41,7 +41,7 @@ impl Sweeper {
             let leapt = clock::now_ms().saturating_sub(expected_ms) > LEAP_MS;
             if leapt && !told {
                 tracing::error!(
-                    "the clock has leapt ahead: no key is destroyed until policyd is started anew"
+                    "the clock has leapt ahead: no key is destroyed until it is set back or policyd is started anew"
                 );
             }
             told |= leapt;

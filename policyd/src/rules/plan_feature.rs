@@ -5,6 +5,10 @@ use chancel_domain::{Feature, Operation};
 use chancel_wire::policyd::DenyReason;
 
 pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
+    // Operators have no plan.
+    if context.caller.is_operator() {
+        return Ok(Ruling::Pass);
+    }
     let lacking = feature_of(context.operation).is_some_and(|feature| !context.terms.include(feature));
     Ok(Ruling::deny_if(lacking, DenyReason::NotInPlan))
 }

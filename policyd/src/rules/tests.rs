@@ -264,11 +264,7 @@ fn a_month_has_as_many_calls_as_the_plan_says_and_explaining_is_none() {
             let spent = Some((Rule::Quota, DenyReason::QuotaSpent(Quota::Calls)));
             // Operators have no plan.
             let counts = operation != Operation::ExplainPolicy && !world.caller.is_operator();
-            let expected = if is_spent && counts {
-                spent
-            } else {
-                None
-            };
+            let expected = if is_spent && counts { spent } else { None };
             assert_eq!(world.judged(), expected, "{operation} {calls}");
         }
     }

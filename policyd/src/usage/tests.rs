@@ -113,7 +113,9 @@ impl World {
         });
         self.fixture.look(|view| {
             let scope = view.tenant(&self.tenants[tenant]);
-            self.usage.prepare(&scope, &counted, crate::clock::now_ms()).unwrap();
+            self.usage
+                .prepare(&scope, &counted, crate::clock::now_ms())
+                .unwrap();
             let position = self.log.ledger.append(&event).unwrap();
             self.usage.count(&scope, &counted, Ok(position));
         });
