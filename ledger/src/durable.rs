@@ -164,7 +164,11 @@ impl Syncer {
             if stopping {
                 tick(&self.ledger, true);
             }
-            let synced = if sync || stopping || remove.is_some() { self.sync() } else { false };
+            let synced = if sync || stopping || remove.is_some() {
+                self.sync()
+            } else {
+                false
+            };
             // Only when what says so is on the disk.
             if let Some(through) = remove.filter(|_| synced) {
                 self.remove(through);

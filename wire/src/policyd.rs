@@ -66,10 +66,6 @@ impl fmt::Debug for Caller<'_> {
 
 /// An answer of policyd.
 #[derive(Debug, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every answer is a judgement, and each lives for one encoding"
-)]
 pub enum PolicydReply {
     /// No such API key. Malformed, unknown, all the same.
     Unauthenticated,

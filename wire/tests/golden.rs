@@ -3,12 +3,11 @@
 
 use chancel_domain::plan::Rate;
 use chancel_domain::tenant::Name;
-use chancel_domain::{
-    Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, RequestId, TenantId,
-};
+use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, RequestId, TenantId};
 use chancel_wire::hello::{Hello, Role, ServiceToken, welcome};
 use chancel_wire::keyd::{
-    BreakGlassCommand, CheckpointClaims, KeyFileDamage, KeyIdentity, KeydError, KeydReply, KeydRequest, UseInput,
+    BreakGlassCommand, CheckpointClaims, KeyFileDamage, KeyIdentity, KeydError, KeydReply, KeydRequest,
+    UseInput,
 };
 use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, PermitTarget};
 use chancel_wire::policyd::{
@@ -191,7 +190,11 @@ fn requests_to_policyd_and_answers() {
     };
     assert_eq!(
         hex(&encode(&PolicydReply::Judged { subject, verdict })),
-        format!("01{}{}0101f403e80700010c3139322e302e322e302f3234000303", "11".repeat(16), "22".repeat(16))
+        format!(
+            "01{}{}0101f403e80700010c3139322e302e322e302f3234000303",
+            "11".repeat(16),
+            "22".repeat(16)
+        )
     );
     assert_eq!(hex(&encode(&PolicydReply::Unauthenticated)), "00");
     let view = KeyView {
@@ -204,5 +207,8 @@ fn requests_to_policyd_and_answers() {
         last_used_at_ms: Some(2),
         destroy_at_ms: None,
     };
-    assert_eq!(hex(&encode(&view)), format!("020101{}02010202010400", "44".repeat(16)));
+    assert_eq!(
+        hex(&encode(&view)),
+        format!("020101{}02010202010400", "44".repeat(16))
+    );
 }

@@ -100,7 +100,11 @@ impl<'k> ChainCheck<'k> {
 
     /// The present line; `None` when it is none.
     pub(super) fn current(&self) -> Option<Record<'_>> {
-        if self.is_record { Record::parse(&self.bytes).ok() } else { None }
+        if self.is_record {
+            Record::parse(&self.bytes).ok()
+        } else {
+            None
+        }
     }
 
     pub(super) fn place(&self) -> Place {

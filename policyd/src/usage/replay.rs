@@ -26,9 +26,7 @@ pub enum ReplayError {
 /// [`ReplayError`]; nothing was changed then.
 pub async fn catch_up(ledger: &Ledger, writer: &Writer) -> Result<u64, ReplayError> {
     let id = *ledger.id().as_bytes();
-    let position = writer
-        .change(move |view| Ok::<_, StoreError>(view.usage().position(&id)?))
-        .await?;
+    let position = writer.change(move |view| view.usage().position(&id)).await?;
     let newest = ledger.newest();
     // Another ledger lies here than the one that was counted: none of its records is.
     let from = position.unwrap_or(0);

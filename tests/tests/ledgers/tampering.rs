@@ -226,7 +226,9 @@ fn a_use_without_a_permit_is_found_although_its_chain_is_sound() {
 
 #[test]
 fn a_use_of_something_else_than_was_permitted_and_a_second_use_are_found() {
-    let edits: [(fn(&mut Lines, usize), fn(&Finding) -> bool); 3] = [
+    type Edit = fn(&mut Lines, usize);
+    type Expected = fn(&Finding) -> bool;
+    let edits: [(Edit, Expected); 3] = [
         (
             |lines, line| {
                 lines[line].1 =
