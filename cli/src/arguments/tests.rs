@@ -1,3 +1,5 @@
+//! What the command line takes, and what it refuses.
+
 use super::*;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
