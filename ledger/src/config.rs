@@ -1,7 +1,7 @@
 //! A ledger's section of a daemon's configuration file.
 
 use crate::LedgerName;
-use crate::writer::{Options, Sync};
+use crate::options::{Options, Sync};
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! From written to durable: one thread syncs for everybody. Whoever needs a line on the disk waits for the number of
 //! the newest one that is.
 
-use crate::writer::{Ledger, Sync, Unwritable};
+use crate::options::{Sync, Unwritable};
+use crate::writer::Ledger;
 use crate::{retention, segment};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,6 @@ pub struct Durability {
 
 #[derive(Default)]
 struct Progress {
-    written: u64,
     synced: u64,
     /// Lines up to here are known not to be durable for certain.
     lost: u64,
@@ -33,6 +33,8 @@ struct Progress {
     awaited: u64,
     first_unsynced: Option<Instant>,
     callbacks: Vec<(u64, Callback)>,
+    /// The callbacks of lost lines are to be called.
+    lost_more: bool,
     remove_through: Option<u64>,
     stopping: bool,
     /// Whether a syncer runs at all.
@@ -48,7 +50,6 @@ impl fmt::Debug for Durability {
 impl Durability {
     pub(crate) fn new(synced: u64) -> Self {
         let progress = Progress {
-            written: synced,
             synced,
             running: true,
             ..Progress::default()
@@ -61,13 +62,22 @@ impl Durability {
     }
 
     /// A line was written.
-    pub(crate) fn written(&self, seq: u64) {
+    pub(crate) fn written(&self) {
         let mut progress = self.progress();
-        progress.written = progress.written.max(seq);
         if progress.first_unsynced.is_none() {
             progress.first_unsynced = Some(Instant::now());
             self.work.notify_one();
         }
+    }
+
+    /// Lines up to here may not be on the disk, whatever a later sync says.
+    pub(crate) fn lose(&self, seq: u64) {
+        let mut progress = self.progress();
+        progress.lost = progress.lost.max(seq);
+        progress.lost_more = true;
+        drop(progress);
+        self.done.notify_all();
+        self.work.notify_one();
     }
 
     pub(crate) fn remove_through(&self, segment: u64) {
@@ -106,6 +116,7 @@ impl Durability {
     fn settle(&self, change: impl FnOnce(&mut Progress)) {
         let mut progress = self.progress();
         change(&mut progress);
+        progress.lost_more = false;
         let mut settled = Vec::new();
         let waiting = std::mem::take(&mut progress.callbacks);
         for (seq, callback) in waiting {
@@ -127,7 +138,19 @@ impl Durability {
     }
 }
 
+/// What the syncer is to do.
+struct Work {
+    sync: bool,
+    remove: Option<u64>,
+    settle: bool,
+    stop: bool,
+}
+
 impl Progress {
+    const fn is_to_be_seen_to(&self) -> bool {
+        self.stopping || self.lost_more || self.remove_through.is_some()
+    }
+
     fn outcome(&self, seq: u64) -> Option<Result<(), Unwritable>> {
         if seq <= self.lost {
             Some(Err(Unwritable))
@@ -160,20 +183,19 @@ impl Syncer {
         self.remove_old();
         let mut next_retention = Instant::now() + RETENTION_INTERVAL;
         loop {
-            let (sync, remove, stopping) = self.wait_for_work(next_tick);
-            if stopping {
+            let work = self.wait_for_work(next_tick);
+            if work.stop {
                 tick(&self.ledger, true);
             }
-            let synced = if sync || stopping || remove.is_some() {
-                self.sync()
-            } else {
-                false
-            };
-            // Only when what says so is on the disk.
-            if let Some(through) = remove.filter(|_| synced) {
+            // That segments are removed is on the disk before they are.
+            let synced = (work.sync || work.stop || work.remove.is_some()) && self.sync();
+            if work.settle {
+                durability.settle(|_| {});
+            }
+            if let Some(through) = work.remove.filter(|_| synced) {
                 self.remove(through);
             }
-            if stopping {
+            if work.stop {
                 durability.settle(|progress| progress.running = false);
                 return;
             }
@@ -199,7 +221,7 @@ impl Syncer {
     }
 
     /// Waits until there is something to sync and its time has come, or until the next tick.
-    fn wait_for_work(&self, next_tick: Instant) -> (bool, Option<u64>, bool) {
+    fn wait_for_work(&self, next_tick: Instant) -> Work {
         let durability = &self.ledger.durability;
         let mut progress = durability.progress();
         loop {
@@ -209,12 +231,14 @@ impl Syncer {
                 Sync::Within(_) if progress.awaited > progress.synced => now,
                 Sync::Within(patience) => first + patience,
             });
-            if progress.stopping || progress.remove_through.is_some() || due.is_some_and(|due| due <= now) {
-                let sync = progress.first_unsynced.is_some();
-                return (sync, progress.remove_through.take(), progress.stopping);
-            }
-            if next_tick <= now {
-                return (false, None, false);
+            let sync = due.is_some_and(|due| due <= now);
+            if sync || progress.is_to_be_seen_to() || next_tick <= now {
+                return Work {
+                    sync,
+                    remove: progress.remove_through.take(),
+                    settle: progress.lost_more,
+                    stop: progress.stopping,
+                };
             }
             let until = due.map_or(next_tick, |due| due.min(next_tick));
             (progress, _) = durability
@@ -224,6 +248,7 @@ impl Syncer {
         }
     }
 
+    /// Whether it succeeded.
     fn sync(&self) -> bool {
         let durability = &self.ledger.durability;
         durability.progress().first_unsynced = None;
@@ -233,8 +258,8 @@ impl Syncer {
                 true
             }
             Err(error) => {
-                self.ledger.distrust(&error);
-                durability.settle(|progress| progress.lost = progress.written);
+                self.ledger.sync_failed(&error);
+                durability.settle(|_| {});
                 false
             }
         }
@@ -261,7 +286,7 @@ impl Ledger {
     fn append_retention(&self, through: u64) -> Result<(), Unwritable> {
         self.append(&crate::Event::Retention { through })?;
         self.sync_now().map(|_| ()).map_err(|error| {
-            self.distrust(&error);
+            self.sync_failed(&error);
             Unwritable
         })
     }

@@ -1,14 +1,11 @@
-//! What a ledger records: [`Event`], as the daemons write it, and [`Record`], as a line is read back.
-//!
-//! Writing is strict, a type a kind; reading is lenient, one type for all kinds with what each may have, so that an
-//! older program can check and show the ledger of a newer one. No payload, no plaintext, no API key: identifiers,
-//! names and digests.
+//! What a ledger records, as the daemons write it: a type a kind. No payload, no plaintext, no API key: identifiers, names
+//! and digests.
 
 use crate::LedgerName;
 use crate::chain::Hash;
 use crate::segment::LedgerId;
 use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -24,6 +21,7 @@ fn maybe_text<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Re
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn number<S: Serializer>(value: &KeyVersion, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(value.number())
 }
@@ -320,89 +318,3 @@ pub struct BreakGlass<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uses: Option<u64>,
 }
-
-/// A line as it is read back: what every line has, and what some have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the members are those of the events above")]
-pub struct Record<'a> {
-    pub seq: u64,
-    /// When it was written, Unix milliseconds.
-    pub time: i64,
-    #[serde(borrow)]
-    pub kind: Cow<'a, str>,
-    #[serde(borrow)]
-    pub tenant: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub api_key: Option<Cow<'a, str>>,
-    pub api_key_version: Option<u32>,
-    #[serde(borrow)]
-    pub request: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub operation: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub algorithm: Option<Cow<'a, str>>,
-    pub key_version: Option<u32>,
-    #[serde(borrow)]
-    pub key: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub target: Option<RecordedKey<'a>>,
-    #[serde(borrow)]
-    pub permit: Option<RecordedPermit<'a>>,
-    #[serde(borrow)]
-    pub rule: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub result: Option<Cow<'a, str>>,
-    #[serde(default)]
-    pub break_glass: bool,
-    #[serde(borrow)]
-    pub what: Option<Cow<'a, str>>,
-    // Of segments and checkpoints.
-    #[serde(borrow)]
-    pub ledger: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub id: Option<Cow<'a, str>>,
-    pub number: Option<u64>,
-    #[serde(borrow)]
-    pub previous: Option<Cow<'a, str>>,
-    pub covers: Option<u64>,
-    #[serde(borrow)]
-    pub head: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pub signature: Option<Cow<'a, str>>,
-}
-
-/// A second key as it is read back.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[expect(missing_docs, reason = "the members are those of `KeyReference`")]
-pub struct RecordedKey<'a> {
-    #[serde(borrow)]
-    pub algorithm: Cow<'a, str>,
-    pub key_version: u32,
-    #[serde(borrow)]
-    pub key: Cow<'a, str>,
-}
-
-/// A permit as it is read back.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the members are those of `PermitReference`")]
-pub struct RecordedPermit<'a> {
-    pub epoch: u64,
-    pub serial: u64,
-    #[serde(borrow)]
-    pub payload: Cow<'a, str>,
-}
-
-impl<'a> Record<'a> {
-    /// Reads a line. Members it does not know are passed over.
-    ///
-    /// # Errors
-    /// When it is no JSON object with a number, a time and a kind.
-    pub fn parse(line: &'a [u8]) -> Result<Self, NotARecord> {
-        serde_json::from_slice(line).map_err(|_| NotARecord)
-    }
-}
-
-/// A line that is no record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the line is no record")]
-pub struct NotARecord;

@@ -1,6 +1,6 @@
 //! Which records somebody wants to see.
 
-use crate::event::Record;
+use crate::record::Record;
 
 /// Conditions that must all hold; what is `None` does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,7 +11,9 @@ mod config;
 mod durable;
 mod event;
 mod filter;
+mod options;
 mod reader;
+mod record;
 mod recovery;
 mod retention;
 mod segment;
@@ -23,14 +25,15 @@ pub use checkpoint::{AuditKey, CheckpointRequest, NotAnAuditKey, checkpoint_mess
 pub use config::LedgerConfig;
 pub use durable::{Durability, Syncer};
 pub use event::{
-    BreakGlass, Change, Decision, Details, Event, KeyChange, KeyReference, NotARecord, PermitReference,
-    Record, RecordedKey, RecordedPermit, Refusals, Use,
+    BreakGlass, Change, Decision, Details, Event, KeyChange, KeyReference, PermitReference, Refusals, Use,
 };
 pub use filter::Filter;
+pub use options::{Health, Options, Position, Statistics, Sync, Unwritable};
 pub use reader::{Bounds, Line, Page, Records, newest_first};
+pub use record::{NotARecord, Record, RecordedKey, RecordedPermit};
 pub use recovery::{OpenError, Opened, Repair};
 pub use segment::LedgerId;
-pub use writer::{Health, Ledger, Options, Position, Statistics, Sync, Unwritable};
+pub use writer::Ledger;
 
 use std::fmt;
 

@@ -1,8 +1,10 @@
 //! Reading: forward line by line from a place on, and backward by pages. Readers take no lock and may run beside the
 //! writer: the last line, while it is being written, is not a line yet.
 
-use crate::event::Record;
+mod search;
+
 use crate::filter::Filter;
+use crate::record::Record;
 use crate::segment::{self, SegmentFile};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -83,10 +85,10 @@ impl Records {
     /// When a segment cannot be read.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         while !self.read()? {
-            match self.segments.next() {
-                None => return Ok(None),
-                Some(segment) => self.open = Some(OpenSegment::open(segment)?),
-            }
+            let Some(segment) = self.segments.next() else {
+                return Ok(None);
+            };
+            self.open = OpenSegment::open(segment).map(Some).or_else(is_gone)?;
         }
         Ok(self.open.as_ref().map(|open| Line {
             path: &open.path,
@@ -124,10 +126,21 @@ impl OpenSegment {
     }
 }
 
+/// A segment whose time was over between the listing and the reading has no lines.
+fn is_gone<T>(error: io::Error) -> io::Result<Option<T>> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(error),
+    }
+}
+
 /// The number of a segment's first line; `None` while it has none.
 fn first_of(segment: &SegmentFile) -> io::Result<Option<u64>> {
+    let Some(file) = File::open(&segment.path).map(Some).or_else(is_gone)? else {
+        return Ok(None);
+    };
     let mut line = Vec::new();
-    BufReader::with_capacity(1024, File::open(&segment.path)?).read_until(b'\n', &mut line)?;
+    BufReader::with_capacity(1024, file).read_until(b'\n', &mut line)?;
     Ok(line
         .strip_suffix(b"\n")
         .and_then(|line| Record::parse(line).ok())
@@ -173,7 +186,9 @@ pub fn newest_first(
         {
             continue;
         }
-        let mut lines = Backward::open(segment)?;
+        let Some(mut lines) = Backward::open(segment, before).map(Some).or_else(is_gone)? else {
+            continue;
+        };
         while let Some(line) = lines.next_line()? {
             scanned += line.len() as u64 + 1;
             let Ok(record) = Record::parse(&line) else {
@@ -182,7 +197,8 @@ pub fn newest_first(
             if before.is_some_and(|before| record.seq >= before) {
                 continue;
             }
-            let full = page.lines.len() >= bounds.lines || taken + line.len() > bounds.bytes;
+            let is_too_much = taken + line.len() > bounds.bytes && !page.lines.is_empty();
+            let full = page.lines.len() >= bounds.lines || is_too_much;
             if filter.admits(&record) {
                 if full {
                     page.next = Some(record.seq + 1);
@@ -219,9 +235,14 @@ struct Backward {
 }
 
 impl Backward {
-    fn open(segment: &SegmentFile) -> io::Result<Self> {
+    /// From the end, or from the first line on whose number is not before the given one.
+    fn open(segment: &SegmentFile, before: Option<u64>) -> io::Result<Self> {
         let file = File::open(&segment.path)?;
-        let place = file.metadata()?.len();
+        let length = file.metadata()?.len();
+        let place = match before {
+            Some(before) => search::end_before(&file, length, before)?,
+            None => length,
+        };
         let mut backward = Self {
             file,
             place,

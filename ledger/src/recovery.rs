@@ -2,7 +2,7 @@
 
 use crate::LedgerName;
 use crate::chain::{self, Hash};
-use crate::event::Record;
+use crate::record::Record;
 use crate::segment::{self, LedgerId, SegmentFile};
 use aws_lc_rs::rand;
 use std::fs::{self, File, TryLockError};

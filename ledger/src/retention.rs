@@ -2,7 +2,7 @@
 //!
 //! One segment at a time is removed: a clock that stands years ahead for a moment costs one, not all.
 
-use crate::event::Record;
+use crate::record::Record;
 use crate::segment::{self, SegmentFile};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};

@@ -76,17 +76,15 @@ pub fn verify(decisions: &Path, uses: Option<&Path>, key: Option<&AuditKey>) -> 
     let mut report = Report::default();
     let mut check = ChainCheck::open(decisions, LedgerName::Decisions, key)?;
     let Some(uses) = uses else {
-        while check.next(&mut report)? {}
+        while check.next(&mut report, |_, _, _| Ok(()))? {}
         report.decisions = check.finish(&mut report);
         return Ok(report);
     };
     let mut agreement = Agreement::new(check);
     let mut check = ChainCheck::open(uses, LedgerName::Uses, key)?;
-    while check.next(&mut report)? {
-        if let Some(record) = check.current() {
-            agreement.see(&record, check.place(), &mut report)?;
-        }
-    }
+    while check.next(&mut report, |record, place, report| {
+        agreement.see(record, place, report)
+    })? {}
     report.uses = Some(check.finish(&mut report));
     report.decisions = agreement.finish(&mut report)?;
     Ok(report)

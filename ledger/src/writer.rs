@@ -4,20 +4,24 @@
 //! power's, [`Durability`] tells. A line that cannot be written whole is taken back, and the ledger says so until
 //! it can be written again.
 
-use crate::chain::{self, Hash};
+mod state;
+
+use crate::chain::Hash;
 use crate::checkpoint::CheckpointRequest;
 use crate::durable::Durability;
 use crate::event::Event;
+use crate::options::{Health, Options, Position, Statistics, Sync, Unwritable};
 use crate::recovery::{self, OpenError, Opened};
 use crate::segment::{self, LedgerId, SegmentFile};
 use crate::{LedgerName, Syncer, retention};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use state::State;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// While a ledger cannot be written, a write is tried this often, and refused at once in between.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -25,96 +29,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const ROOM_TO_RECOVER: u64 = 64 << 10;
 /// Bytes until the next attempt to begin a segment, after one that failed.
 const PAUSE_BYTES: u64 = 1 << 20;
-
-/// When lines are made to outlive a power failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
-    /// Before what they say is acknowledged.
-    EveryRecord,
-    /// At most so long after they were written.
-    Within(Duration),
-}
-
-/// How a ledger is kept.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Which of the two it is.
-    pub name: LedgerName,
-    /// When lines reach the disk.
-    pub sync: Sync,
-    /// Bytes after which a new segment is begun.
-    pub segment_bytes: u64,
-    /// How long segments are kept after they were ended.
-    pub retention: Duration,
-    /// Free bytes of the file system below which the ledger warns.
-    pub reserve_bytes: u64,
-    /// Lines between checkpoints.
-    pub checkpoint_records: u64,
-    /// Time between checkpoints, when there are lines to cover.
-    pub checkpoint_interval: Duration,
-}
-
-impl Options {
-    /// The usual ones.
-    pub const fn of(name: LedgerName) -> Self {
-        Self {
-            name,
-            sync: Sync::Within(Duration::from_millis(10)),
-            segment_bytes: 64 << 20,
-            retention: Duration::from_secs(180 * 24 * 3600),
-            reserve_bytes: 64 << 20,
-            checkpoint_records: 10_000,
-            checkpoint_interval: Duration::from_secs(60),
-        }
-    }
-}
-
-/// Where a line is, and when it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Its number.
-    pub seq: u64,
-    /// Its time stamp, Unix milliseconds.
-    pub time_ms: i64,
-}
-
-/// The line could not be written; nothing of it is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger cannot be written")]
-pub struct Unwritable;
-
-/// How the ledger is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// It can be written.
-    Writable,
-    /// It can be written, and the file system is nearly full.
-    Low,
-    /// It cannot be written.
-    Unwritable,
-}
-
-impl Health {
-    /// As it stands in status and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Writable => "writable",
-            Self::Low => "low",
-            Self::Unwritable => "unwritable",
-        }
-    }
-}
-
-/// Counts since the ledger was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Lines written.
-    pub records: u64,
-    /// Bytes written.
-    pub bytes: u64,
-    /// Appends that were refused.
-    pub refused: u64,
-}
 
 /// A ledger that is open for writing. One process at a time has it.
 #[derive(Debug)]
@@ -126,37 +40,6 @@ pub struct Ledger {
     state: Mutex<State>,
     /// Holds the lock on the directory.
     _lock: File,
-}
-
-/// What changes with each line.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) file: Arc<File>,
-    pub(crate) segment: u64,
-    pub(crate) length: u64,
-    pub(crate) seq: u64,
-    pub(crate) head: Hash,
-    /// Bytes of the segment from which a new one is to be begun.
-    rotate_at: u64,
-    buffer: Vec<u8>,
-    statistics: Statistics,
-    low: bool,
-    failure: Option<Failure>,
-    covered: u64,
-    checkpoint_after: Instant,
-}
-
-#[derive(Debug)]
-struct Failure {
-    since_ms: i64,
-    reason: io::ErrorKind,
-    try_after: Instant,
-    /// The file holds more than whole lines: to be cut to its length before anything else.
-    torn: bool,
-    /// What the kernel says is written may not be: nothing more goes into this file.
-    distrusted: bool,
-    allowed: u64,
-    denied: u64,
 }
 
 impl Ledger {
@@ -188,6 +71,7 @@ impl Ledger {
                 statistics: Statistics::default(),
                 low: false,
                 failure: None,
+                missed: None,
                 covered: 0,
                 checkpoint_after: Instant::now() + options.checkpoint_interval,
             }),
@@ -246,7 +130,7 @@ impl Ledger {
         }
         drop(state);
         let position = written?;
-        self.durability.written(position.seq);
+        self.durability.written();
         Ok(position)
     }
 
@@ -268,12 +152,12 @@ impl Ledger {
     /// Counts a request that was answered although it could not be recorded; the next line that can be written
     /// says how many there were.
     pub fn note_unrecorded(&self, was_allowed: bool) {
-        if let Some(failure) = &mut self.state().failure {
-            if was_allowed {
-                failure.allowed += 1;
-            } else {
-                failure.denied += 1;
-            }
+        let mut state = self.state();
+        let missed = state.missed(io::ErrorKind::Other);
+        if was_allowed {
+            missed.allowed += 1;
+        } else {
+            missed.denied += 1;
         }
     }
 
@@ -341,6 +225,10 @@ impl Ledger {
             self.begin_segment(state);
         }
         self.try_to_recover(state)?;
+        self.write(state, event)
+    }
+
+    fn write(&self, state: &mut State, event: &Event<'_>) -> Result<Position, Unwritable> {
         state.write(event).map_err(|error| {
             state.fail(&error, self.options.name);
             Unwritable
@@ -349,6 +237,30 @@ impl Ledger {
 
     /// Makes the ledger writable again, and says in it what it missed.
     fn try_to_recover(&self, state: &mut State) -> Result<(), Unwritable> {
+        self.try_to_repair(state)?;
+        let Some(missed) = &state.missed else {
+            return Ok(());
+        };
+        let reason = missed.reason.to_string();
+        let gap = Event::Gap {
+            since: missed.since_ms,
+            allowed: missed.allowed,
+            denied: missed.denied,
+            reason: &reason,
+        };
+        self.write(state, &gap)?;
+        state.missed = None;
+        if state.failure.take().is_some() {
+            tracing::warn!(
+                ledger = self.options.name.name(),
+                "the ledger can be written again"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes the file, or the next, one that can be written on.
+    fn try_to_repair(&self, state: &mut State) -> Result<(), Unwritable> {
         let Some(failure) = &state.failure else {
             return Ok(());
         };
@@ -372,47 +284,26 @@ impl Ledger {
             return Ok(());
         };
         if let Err(error) = recovered {
-            failure.reason = error.kind();
             failure.try_after = Instant::now() + RETRY_PAUSE;
+            state.missed(error.kind()).reason = error.kind();
             return Err(Unwritable);
         }
         failure.torn = false;
         failure.distrusted = false;
-        let reason = failure.reason.to_string();
-        let gap = Event::Gap {
-            since: failure.since_ms,
-            allowed: failure.allowed,
-            denied: failure.denied,
-            reason: &reason,
-        };
-        match state.write(&gap) {
-            Ok(_) => {
-                state.failure = None;
-                tracing::warn!(
-                    ledger = self.options.name.name(),
-                    "the ledger can be written again"
-                );
-                Ok(())
-            }
-            Err(error) => {
-                state.fail(&error, self.options.name);
-                Err(Unwritable)
-            }
-        }
+        Ok(())
     }
 
     /// Goes on in a new segment, or in the old one when none can be had.
     fn begin_segment(&self, state: &mut State) {
         if let Err(error) = state.file.sync_data() {
-            return state.distrust(&error, self.options.name);
+            return self.distrust(state, &error);
         }
-        let before = state.segment;
+        let ended = state.segment;
         if let Err(error) = self.open_next(state) {
-            if state.segment != before {
-                // It was begun, and is not certain to be on the disk.
-                return state.distrust(&error, self.options.name);
-            }
             tracing::warn!(ledger = self.options.name.name(), %error, "no new segment can be begun");
+            if state.segment != ended {
+                return self.distrust(state, &error);
+            }
             state.rotate_at = state.length.saturating_add(PAUSE_BYTES);
             return;
         }
@@ -433,19 +324,24 @@ impl Ledger {
             Err(error) => return Err(error),
         }
         let file = Arc::new(next.create()?);
-        let before = (state.file.clone(), state.segment, state.length);
-        state.file = file;
-        state.segment = next.number;
-        state.length = 0;
-        state.rotate_at = self.options.segment_bytes;
+        let place = (state.segment, state.length, state.rotate_at);
+        let before = (
+            std::mem::replace(&mut state.file, file),
+            place,
+            state.seq,
+            state.head,
+        );
+        (state.segment, state.length, state.rotate_at) = (next.number, 0, self.options.segment_bytes);
         let header = self.header(next.number, state.head);
         let begun = state
             .write(&header)
             .and_then(|_| state.file.sync_data())
             .and_then(|()| segment::sync_directory(&self.directory));
-        if begun.is_err() && state.length == 0 {
+        if begun.is_err() && std::fs::remove_file(&next.path).is_ok() {
             // Nothing was begun.
-            (state.file, state.segment, state.length) = before;
+            let place;
+            (state.file, place, state.seq, state.head) = before;
+            (state.segment, state.length, state.rotate_at) = place;
         }
         begun
     }
@@ -469,9 +365,19 @@ impl Ledger {
         Ok(seq)
     }
 
-    /// The disk did not take what the kernel had taken.
-    pub(crate) fn distrust(&self, error: &io::Error) {
-        self.state().distrust(error, self.options.name);
+    /// The disk did not take what the kernel had taken. A later sync may say that all is well, and pages be lost: no
+    /// line up to here is called durable any more, and none is written after them.
+    fn distrust(&self, state: &mut State, error: &io::Error) {
+        state.fail(error, self.options.name);
+        if let Some(failure) = &mut state.failure {
+            failure.distrusted = true;
+        }
+        self.durability.lose(state.seq);
+    }
+
+    /// A sync failed.
+    pub(crate) fn sync_failed(&self, error: &io::Error) {
+        self.distrust(&mut self.state(), error);
     }
 
     /// Looks at the room that is left, and tries to recover when nobody else does.
@@ -505,84 +411,4 @@ impl Ledger {
         // Every change is made after the write it depends on: a panic elsewhere leaves a whole state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    /// Writes one line in one piece, or nothing.
-    fn write(&mut self, event: &Event<'_>) -> io::Result<Position> {
-        let seq = self.seq + 1;
-        let time_ms = now_ms();
-        self.buffer.clear();
-        write!(self.buffer, "{{\"seq\":{seq},\"time\":{time_ms},")?;
-        let start = self.buffer.len();
-        serde_json::to_writer(&mut self.buffer, event)?;
-        // The event's own braces: the line has one pair around all.
-        self.buffer.remove(start);
-        self.buffer.pop();
-        let head = chain::seal(&mut self.buffer, 0, &self.head);
-        let length = self.buffer.len();
-        let written = match (&*self.file).write(&self.buffer) {
-            Ok(written) if written == length => Ok(()),
-            Ok(_) => Err(io::ErrorKind::StorageFull.into()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            self.take_back()?;
-            return Err(error);
-        }
-        self.seq = seq;
-        self.head = head;
-        self.length += length as u64;
-        self.statistics.records += 1;
-        self.statistics.bytes += length as u64;
-        Ok(Position { seq, time_ms })
-    }
-
-    /// Cuts off what a failed write may have left.
-    fn take_back(&mut self) -> io::Result<()> {
-        self.file.set_len(self.length).inspect_err(|_| {
-            if let Some(failure) = &mut self.failure {
-                failure.torn = true;
-            }
-        })
-    }
-
-    /// After a failed sync a later one may say that all is well, and pages be lost.
-    fn distrust(&mut self, error: &io::Error, name: LedgerName) {
-        self.fail(error, name);
-        if let Some(failure) = &mut self.failure {
-            failure.distrusted = true;
-        }
-    }
-
-    fn fail(&mut self, error: &io::Error, name: LedgerName) {
-        let torn = self
-            .file
-            .metadata()
-            .map_or(true, |found| found.len() != self.length);
-        match &mut self.failure {
-            Some(failure) => {
-                failure.reason = error.kind();
-                failure.try_after = Instant::now() + RETRY_PAUSE;
-                failure.torn |= torn;
-            }
-            None => {
-                tracing::error!(ledger = name.name(), %error, "the ledger cannot be written");
-                self.failure = Some(Failure {
-                    since_ms: now_ms(),
-                    reason: error.kind(),
-                    try_after: Instant::now() + RETRY_PAUSE,
-                    torn,
-                    distrusted: false,
-                    allowed: 0,
-                    denied: 0,
-                });
-            }
-        }
-    }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

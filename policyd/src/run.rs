@@ -102,7 +102,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // 2. Secrets.
     let secrets = Secrets::read(&config)?;
 
-    // 3. The database, with its schema brought up to date.
+    // 3. The database, with its schema brought up to date; the plans; the ledger.
     let database = |source| StartError::Database {
         path: config.database.clone(),
         source,
@@ -125,8 +125,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         admin: Listener::bind(&config.admin_socket, SOCKET_MODE)?,
     };
 
-    // 5. No core dumps, no ptrace, no capabilities, no files but the database's directory. These hold for one
-    //    thread and are inherited by the threads it makes, so they come before the threads.
+    // 5. No core dumps, no ptrace, no capabilities, no files but in the directories of database, ledger and plans.
+    //    These hold for one thread and are inherited by the threads it makes, so they come before the threads.
     let directory = directory_of(&config.database)?;
     let keyd_above = existing_above(&config.keyd.socket);
     let mut filesystem = vec![

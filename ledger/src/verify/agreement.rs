@@ -6,7 +6,7 @@ use super::chain::ChainCheck;
 use super::finding::{Finding, Found, Place};
 use super::{Report, Summary};
 use crate::LedgerName;
-use crate::event::Record;
+use crate::record::Record;
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,9 +14,10 @@ use std::io;
 
 /// Permits that are kept: those of the last minutes at any rate that one host reaches.
 const PERMITS_KEPT: usize = 1 << 20;
-/// Decisions that are read on in search of a permit: its decision was written before the use.
+/// Decisions that are read on in search of a permit, since the last that was found: its decision was written before
+/// the use.
 const READ_AHEAD: u64 = 1 << 16;
-/// Difference of time stamps beyond which no permit is looked for.
+/// Difference of time stamps beyond which no permit is looked for: more than a permit's life.
 const READ_AHEAD_MS: i64 = 120_000;
 
 type PermitNumber = (u64, u64);
@@ -35,6 +36,8 @@ pub(super) struct Agreement<'k> {
     order: VecDeque<PermitNumber>,
     oldest_ms: Option<i64>,
     newest_ms: i64,
+    /// Decisions that were read in vain.
+    ahead: u64,
 }
 
 impl<'k> Agreement<'k> {
@@ -46,11 +49,12 @@ impl<'k> Agreement<'k> {
             order: VecDeque::new(),
             oldest_ms: None,
             newest_ms: i64::MIN,
+            ahead: 0,
         }
     }
 
     /// Compares a record of the use ledger.
-    pub(super) fn see(&mut self, record: &Record<'_>, place: Place, report: &mut Report) -> io::Result<()> {
+    pub(super) fn see(&mut self, record: &Record<'_>, place: &Place, report: &mut Report) -> io::Result<()> {
         if record.kind != "use" {
             return Ok(());
         }
@@ -69,8 +73,9 @@ impl<'k> Agreement<'k> {
         };
         let number = (permit.epoch, permit.serial);
         self.read_to(number, record.time, report)?;
-        let is_older_than_kept =
-            self.is_trimmed() && self.oldest_ms.is_some_and(|oldest| record.time < oldest);
+        // A permit may be used a while after its decision, which may be gone.
+        let is_as_old = |oldest: i64| record.time < oldest.saturating_add(READ_AHEAD_MS);
+        let is_older_than_kept = self.is_trimmed() && self.oldest_ms.is_some_and(is_as_old);
         match self.permits.get_mut(&number) {
             Some(permit) if permit.terms != terms_of(record) => {
                 report.add(found(Finding::OtherThanPermitted(record.seq, permit.decision)));
@@ -80,6 +85,7 @@ impl<'k> Agreement<'k> {
             }
             Some(permit) => {
                 permit.used = true;
+                self.ahead = 0;
                 report.agreed += 1;
             }
             None if is_older_than_kept => report.too_old += 1,
@@ -102,13 +108,12 @@ impl<'k> Agreement<'k> {
     }
 
     fn read_to(&mut self, number: PermitNumber, time: i64, report: &mut Report) -> io::Result<()> {
-        let mut ahead = 0;
         while !self.ended && !self.permits.contains_key(&number) {
             if self.newest_ms > time.saturating_add(READ_AHEAD_MS) {
-                ahead += 1;
-                if ahead > READ_AHEAD {
+                if self.ahead == READ_AHEAD {
                     break;
                 }
+                self.ahead += 1;
             }
             self.read(report)?;
         }
@@ -116,39 +121,42 @@ impl<'k> Agreement<'k> {
     }
 
     fn read(&mut self, report: &mut Report) -> io::Result<()> {
-        if !self.decisions.next(report)? {
-            self.ended = true;
-            return Ok(());
-        }
-        let Some(record) = self.decisions.current() else {
-            return Ok(());
-        };
-        self.oldest_ms.get_or_insert(record.time);
-        self.newest_ms = record.time;
-        let (Some(permit), "allow") = (&record.permit, &*record.kind) else {
-            return Ok(());
-        };
-        let number = (permit.epoch, permit.serial);
-        match self.permits.entry(number) {
-            Entry::Occupied(_) => report.add(Found {
-                ledger: LedgerName::Decisions,
-                place: self.decisions.place(),
-                finding: Finding::PermitIssuedTwice(record.seq),
-            }),
-            Entry::Vacant(vacant) => {
-                vacant.insert(Permit {
-                    decision: record.seq,
-                    terms: terms_of(&record),
-                    used: false,
+        let Self {
+            permits,
+            order,
+            oldest_ms,
+            newest_ms,
+            ..
+        } = self;
+        let is_more = self.decisions.next(report, |record, place, report| {
+            oldest_ms.get_or_insert(record.time);
+            *newest_ms = record.time;
+            let (Some(permit), "allow") = (&record.permit, &*record.kind) else {
+                return Ok(());
+            };
+            let number = (permit.epoch, permit.serial);
+            let Entry::Vacant(vacant) = permits.entry(number) else {
+                report.add(Found {
+                    ledger: LedgerName::Decisions,
+                    place: place.clone(),
+                    finding: Finding::PermitIssuedTwice(record.seq),
                 });
-                self.order.push_back(number);
-                if self.order.len() > PERMITS_KEPT
-                    && let Some(oldest) = self.order.pop_front()
-                {
-                    self.permits.remove(&oldest);
-                }
+                return Ok(());
+            };
+            vacant.insert(Permit {
+                decision: record.seq,
+                terms: terms_of(record),
+                used: false,
+            });
+            order.push_back(number);
+            if order.len() > PERMITS_KEPT
+                && let Some(oldest) = order.pop_front()
+            {
+                permits.remove(&oldest);
             }
-        }
+            Ok(())
+        })?;
+        self.ended = !is_more;
         Ok(())
     }
 }
@@ -170,8 +178,8 @@ fn terms_of(record: &Record<'_>) -> u64 {
         &record.algorithm,
         record.key_version,
         &record.key,
-        payload,
         &record.target,
+        payload,
     )
         .hash(&mut hasher);
     hasher.finish()

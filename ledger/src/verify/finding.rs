@@ -30,6 +30,9 @@ pub enum Finding {
     /// Not the form of a line.
     #[error("the line is not a ledger's")]
     NotALine,
+    /// Nothing at all.
+    #[error("there is no record")]
+    Empty,
     /// Half a line, at the end of a file.
     #[error("the line is torn off")]
     Torn,

@@ -1,6 +1,6 @@
-//! Making, rotating and retiring keys. A version is reserved in the database, then keyd makes the key and its
-//! file, then the row becomes active: at every instant in between a crash leaves a reservation that nobody was
-//! told of, which is rolled back. What was acknowledged is in both places.
+//! The life of keys, from their making to their destruction. A version is reserved in the database, then keyd makes the
+//! key and its file, then the row becomes active: at every instant in between a crash leaves a reservation that nobody
+//! was told of, which is rolled back. What was acknowledged is in both places.
 
 use super::changes::{Purpose, Reservation, activate, change_state, reserve};
 use super::{KeyLock, KeyLocks};

@@ -1,4 +1,4 @@
-//! API keys: the look-up that every request starts with, and what operators do to one tenant's API keys.
+//! API keys: the look-up that every request starts with, and what is done to one tenant's API keys.
 
 use super::access::{Read, Session, Write};
 use super::{Damage, StoreError, TenantScope, columns};

@@ -63,7 +63,7 @@ impl<'a, Access> Destruction<'a, Access> {
 
 impl Destruction<'_, Write> {
     /// The private key is gone: its row keeps the handle, so that no other key can ever have it, and nothing that
-    /// could be used.
+    /// could be used. `false` when the row was not waiting for that.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be stored.

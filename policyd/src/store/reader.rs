@@ -85,7 +85,7 @@ impl<'a> ReadView<'a> {
         TenantScope::new(self.session, context.tenant())
     }
 
-    /// The tenants of the installation, for somebody the admin socket has let in.
+    /// The tenants of the installation, for an operator.
     pub const fn operators(self, _operator: &Operator) -> Operators<'a, Read> {
         Operators::new(self.session)
     }

@@ -6,7 +6,7 @@ use chancel_domain::{Family, Plan, TenantId, TenantStatus};
 use chancel_wire::admin::TenantRecord;
 use rusqlite::{Row, params};
 
-/// The tenants of the installation. Only somebody the admin socket has let in gets one.
+/// The tenants of the installation. Only an operator gets one.
 pub struct Operators<'a, Access> {
     session: Session<'a, Access>,
 }

@@ -117,7 +117,7 @@ impl<'a> WriteView<'a> {
         TenantScope::new(self.session, context.tenant())
     }
 
-    /// The tenants of the installation, for somebody the admin socket has let in.
+    /// The tenants of the installation, for an operator.
     pub const fn operators(self, _operator: &Operator) -> Operators<'a, Write> {
         Operators::new(self.session)
     }
