@@ -1,12 +1,16 @@
 //! One question of the gateway, from the API key to the answer: who asks, may they, the record of it, and the thing
 //! itself. What only reads is answered on the spot; what changes something is answered when it is done.
 
+mod judge;
 mod manage;
 mod use_key;
 
-use crate::api_keys::{ApiKeyChanges, ApiKeyHasher, Caller, ServiceContext, Standing, authenticate};
+use judge::judge;
+pub(crate) use judge::{Request, explained};
+
+use crate::api_keys::{ApiKeyChanges, ApiKeyHasher, Caller, ServiceContext, authenticate};
 use crate::clock;
-use crate::decide::{Decision, Grant, decide, explain, first_denial};
+use crate::decide::{Decision, Grant, decide, first_denial};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::idempotency::{Begun, Idempotency};
@@ -16,19 +20,17 @@ use crate::permit::PermitIssuer;
 use crate::plans::PlanTable;
 use crate::policies::PolicyChanges;
 use crate::record::{RecordedKey, Recorder, may_go_unrecorded};
-use crate::rules::{CHAIN, Context, Counters, KeyCounts, STANDING};
+use crate::rules::{CHAIN, Context, Counters, STANDING};
 use crate::store::{Read, ReadView, Reader, StoreError, TenantScope};
 use crate::tenants::TenantChanges;
-use crate::usage::{Counted, Day, Month, Usage};
+use crate::usage::{Counted, Usage};
 use chancel_domain::network::{Network, Networks};
-use chancel_domain::operation::Place;
 use chancel_domain::plan::Plans;
-use chancel_domain::{Algorithm, DenyRule, KeyVersion, Operation};
+use chancel_domain::{KeyVersion, Operation};
 use chancel_ledger::Position;
 use chancel_link::{Handled, Reply};
 use chancel_wire::policyd::{
-    self as wire, Ask, AskFailure, DenyReason, Explanation, Outcome, PolicydFailure, PolicydReply, Rule,
-    Subject, Verdict,
+    self as wire, Ask, AskFailure, DenyReason, Outcome, PolicydFailure, PolicydReply, Rule, Subject, Verdict,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -62,17 +64,6 @@ pub struct Asks {
     pub recorder: Recorder,
     /// Counts.
     pub metrics: Arc<Metrics>,
-}
-
-/// What a request is about, before it is judged.
-#[derive(Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) operation: Operation,
-    pub(crate) algorithm: Option<Algorithm>,
-    pub(crate) source: IpAddr,
-    pub(crate) now_ms: i64,
-    /// Whether it was carried out before, and is only to be answered again: then it takes no further place.
-    pub(crate) is_repeated: bool,
 }
 
 impl Asks {
@@ -286,91 +277,6 @@ impl Asks {
         let metrics = self.metrics.clone();
         Handled::later(async move { Reply::new(&done(&metrics, subject, work.await)) })
     }
-}
-
-/// Puts together what the rules look at, as far as the operation needs it, and has it judged.
-pub(crate) fn judge<T>(
-    usage: &Usage,
-    plans: &Plans,
-    scope: &TenantScope<'_, Read>,
-    caller: &Standing,
-    request: Request,
-    judge: impl FnOnce(&Context<'_>) -> T,
-) -> Result<T, StoreError> {
-    let terms = plans.of(caller.plan);
-    let counters = counters(usage, terms, scope, caller, request)?;
-    let rules: Vec<DenyRule> = if caller.has_deny_rules {
-        scope.deny_rules()?.into_iter().map(|view| view.rule).collect()
-    } else {
-        Vec::new()
-    };
-    Ok(judge(&Context {
-        caller,
-        operation: request.operation,
-        algorithm: request.algorithm,
-        source: request.source,
-        now_ms: request.now_ms,
-        terms,
-        counters: &counters,
-        deny_rules: Some(&rules),
-    }))
-}
-
-/// How a request would be judged: the same rules over the same values, and nothing comes of it.
-pub(crate) fn explained(
-    usage: &Usage,
-    plans: &Plans,
-    scope: &TenantScope<'_, Read>,
-    caller: &Standing,
-    mut request: Request,
-) -> Result<Explanation, StoreError> {
-    // A question may leave the algorithm out; a request for a use cannot.
-    request.algorithm = request
-        .algorithm
-        .or_else(|| request.operation.family().map(Algorithm::default_for));
-    judge(usage, plans, scope, caller, request, explain)
-}
-
-fn counters(
-    usage: &Usage,
-    terms: &chancel_domain::plan::Terms,
-    scope: &TenantScope<'_, Read>,
-    caller: &Standing,
-    request: Request,
-) -> Result<Counters, StoreError> {
-    let limits = &terms.limits;
-    let mut counters = Counters::default();
-    if limits.calls_per_month.is_some() {
-        counters.calls = Some(usage.calls(scope, Month::of(request.now_ms))?);
-    }
-    match (request.operation, request.algorithm) {
-        (Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey, algorithm) => {
-            let counted = algorithm.filter(|_| !request.is_repeated);
-            counters.keys =
-                Some(counted.map_or(Ok(KeyCounts::default()), |counted| scope.key_counts(counted))?);
-        }
-        (Operation::CreateApiKey, _) => {
-            let held = if request.is_repeated {
-                0
-            } else {
-                scope.unrevoked_api_keys()?
-            };
-            counters.api_keys = Some(held);
-        }
-        (operation, Some(algorithm)) if operation.place() == Place::PrivateKey => {
-            let budget = if caller.has_budgets {
-                scope.key_budget(algorithm)?
-            } else {
-                None
-            };
-            counters.budget = Some(budget);
-            if budget.is_some() {
-                counters.uses = Some(usage.uses(scope, algorithm, Day::of(request.now_ms))?);
-            }
-        }
-        _ => {}
-    }
-    Ok(counters)
 }
 
 fn subject(caller: &Caller, plans: &Plans) -> Subject {

@@ -170,7 +170,7 @@ impl fmt::Display for Report {
         match self.sound {
             true => writeln!(
                 f,
-                "result      sound: nothing was removed, changed, moved or added"
+                "result      sound: no record was changed, moved or added, and none removed before the last"
             ),
             false => writeln!(f, "result      NOT SOUND, {} findings", self.total_findings),
         }
@@ -204,7 +204,7 @@ mod tests {
         assert!(said.contains("signed up to record 97; 3 after it"), "{said}");
         assert!(said.contains("uses        not given"), "{said}");
         assert!(
-            said.ends_with("sound: nothing was removed, changed, moved or added\n"),
+            said.ends_with("sound: no record was changed, moved or added, and none removed before the last\n"),
             "{said}"
         );
     }

@@ -1,0 +1,108 @@
+//! From a request to what the rules look at: counts, terms and rules are read here, and here alone.
+
+use crate::api_keys::Standing;
+use crate::decide::explain;
+use crate::rules::{Context, Counters, KeyCounts};
+use crate::store::{Read, StoreError, TenantScope};
+use crate::usage::{Day, Month, Usage};
+use chancel_domain::operation::Place;
+use chancel_domain::plan::{Plans, Terms};
+use chancel_domain::{Algorithm, DenyRule, Operation};
+use chancel_wire::policyd::Explanation;
+use std::net::IpAddr;
+
+/// What a request is about, before it is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) algorithm: Option<Algorithm>,
+    pub(crate) source: IpAddr,
+    pub(crate) now_ms: i64,
+    /// Whether it was carried out before, and is only to be answered again: then it takes no further place.
+    pub(crate) is_repeated: bool,
+}
+
+/// Puts together what the rules look at, as far as the operation needs it, and has it judged.
+pub(crate) fn judge<T>(
+    usage: &Usage,
+    plans: &Plans,
+    scope: &TenantScope<'_, Read>,
+    caller: &Standing,
+    request: Request,
+    judge: impl FnOnce(&Context<'_>) -> T,
+) -> Result<T, StoreError> {
+    let terms = plans.of(caller.plan);
+    let counters = counters(usage, terms, scope, caller, request)?;
+    let rules: Vec<DenyRule> = if caller.has_deny_rules {
+        scope.deny_rules()?.into_iter().map(|view| view.rule).collect()
+    } else {
+        Vec::new()
+    };
+    Ok(judge(&Context {
+        caller,
+        operation: request.operation,
+        algorithm: request.algorithm,
+        source: request.source,
+        now_ms: request.now_ms,
+        terms,
+        counters: &counters,
+        deny_rules: Some(&rules),
+    }))
+}
+
+/// How a request would be judged: the same rules over the same values, and nothing comes of it.
+pub(crate) fn explained(
+    usage: &Usage,
+    plans: &Plans,
+    scope: &TenantScope<'_, Read>,
+    caller: &Standing,
+    mut request: Request,
+) -> Result<Explanation, StoreError> {
+    // A question may leave the algorithm out; a request for a use cannot.
+    request.algorithm = request
+        .algorithm
+        .or_else(|| request.operation.family().map(Algorithm::default_for));
+    judge(usage, plans, scope, caller, request, explain)
+}
+
+fn counters(
+    usage: &Usage,
+    terms: &Terms,
+    scope: &TenantScope<'_, Read>,
+    caller: &Standing,
+    request: Request,
+) -> Result<Counters, StoreError> {
+    let limits = &terms.limits;
+    let mut counters = Counters::default();
+    if limits.calls_per_month.is_some() {
+        counters.calls = Some(usage.calls(scope, Month::of(request.now_ms))?);
+    }
+    match (request.operation, request.algorithm) {
+        (Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey, algorithm) => {
+            let counted = algorithm.filter(|_| !request.is_repeated);
+            counters.keys =
+                Some(counted.map_or(Ok(KeyCounts::default()), |counted| scope.key_counts(counted))?);
+        }
+        (Operation::CreateApiKey, _) => {
+            let held = if request.is_repeated {
+                0
+            } else {
+                scope.unrevoked_api_keys()?
+            };
+            counters.api_keys = Some(held);
+        }
+        (operation, Some(algorithm)) if operation.place() == Place::PrivateKey => {
+            let budget = if caller.has_budgets {
+                scope.key_budget(algorithm)?
+            } else {
+                None
+            };
+            counters.budget = Some(budget);
+            if budget.is_some() {
+                counters.uses = Some(usage.uses(scope, algorithm, Day::of(request.now_ms))?);
+            }
+        }
+        _ => {}
+    }
+    Ok(counters)
+}
