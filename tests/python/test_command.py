@@ -233,6 +233,18 @@ def test_status_of_a_plan_with_limits(qpher, keys):
     assert re.search(r"API Keys:\s+1 / 1$", shown, re.MULTILINE), shown
 
 
+def test_status_counts_each_call(qpher, keys):
+    def calls():
+        shown = qpher.done("status", QPHER_API_KEY=keys["free"]).out
+        counted = re.search(r"API Calls:\s+([\d,]+) / 5,000 ", shown, re.MULTILINE)
+        assert counted, shown
+        return int(counted[1].replace(",", ""))
+
+    before = calls()
+    # Asking is a call itself, and is counted before it is answered.
+    assert calls() == before + 1
+
+
 def test_status_refusals(qpher, keys):
     qpher.refused(DENIED, "status", QPHER_API_KEY=keys["suspended"])
     qpher.refused(UNAUTHENTICATED, "status", QPHER_API_KEY=keys["expired"])
