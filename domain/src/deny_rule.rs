@@ -62,6 +62,14 @@ pub enum Sources {
 }
 
 impl DenyRule {
+    /// Whether it has no condition at all: more likely a mistake than a wish.
+    pub fn denies_everything(&self) -> bool {
+        self.operations.is_empty()
+            && self.algorithms.is_empty()
+            && self.window.is_none()
+            && self.sources.is_none()
+    }
+
     /// Whether all conditions hold for a request. A rule for algorithms does not touch what names none.
     pub fn denies(
         &self,

@@ -188,6 +188,16 @@ pub enum ApiError {
     /// A field that must be there.
     #[error("Field '{0}' is missing")]
     MissingField(Field),
+    /// A field that this route does not have, where none is passed over.
+    #[error(
+        "The request has a field that this route does not know; a misspelt one would be left out of account"
+    )]
+    UnknownField,
+    /// A deny rule that says of no request that it is not denied.
+    #[error(
+        "A deny rule needs a condition: 'operations', 'algorithms', 'window' or 'sources'; without one it denies everything"
+    )]
+    RuleWithoutCondition,
     /// A field that is there in another type or range.
     #[error("Field '{field}' must be {expected}")]
     WrongField {
@@ -343,6 +353,8 @@ impl ApiError {
             | Self::NotAnObject
             | Self::DuplicateField(_)
             | Self::MissingField(_)
+            | Self::UnknownField
+            | Self::RuleWithoutCondition
             | Self::WrongField { .. } => Code::InvalidRequest,
             Self::NotBase64(field) => field.invalid_encoding(),
             Self::ModeNotOffered => Code::ModeNotOffered,

@@ -44,6 +44,8 @@ pub struct BreakGlass {
     longest: Duration,
     opened: RwLock<Option<Opened>>,
     uses_in_all: AtomicU64,
+    /// As many of them were before it was opened last.
+    uses_before: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl BreakGlass {
             longest: longest.min(HARD_MAXIMUM),
             opened: RwLock::new(None),
             uses_in_all: AtomicU64::new(0),
+            uses_before: AtomicU64::new(0),
         }
     }
 
@@ -99,6 +102,7 @@ impl BreakGlass {
         match opened.as_mut() {
             Some(opened) => opened.until = until,
             None => {
+                self.uses_before.store(self.uses_in_all(), Ordering::Relaxed);
                 *opened = Some(Opened {
                     until,
                     uses: AtomicU64::new(0),
@@ -161,7 +165,9 @@ impl BreakGlass {
             remaining_ms: found.map_or(0, |found| {
                 millis(found.until.saturating_duration_since(now)).max(1)
             }),
-            uses: found.map_or(0, |found| found.uses.load(Ordering::Relaxed)),
+            uses: self
+                .uses_in_all()
+                .saturating_sub(self.uses_before.load(Ordering::Relaxed)),
             longest_ms: millis(self.longest),
         }
     }

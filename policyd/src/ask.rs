@@ -14,6 +14,7 @@ use crate::decide::{Decision, Grant, decide, first_denial};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::idempotency::{Begun, Idempotency};
+use crate::keyd::KeydFailure;
 use crate::keys::Lifecycle;
 use crate::metrics::{Metrics, Outcome as Judgement};
 use crate::permit::PermitIssuer;
@@ -29,6 +30,7 @@ use chancel_domain::plan::Plans;
 use chancel_domain::{KeyVersion, Operation};
 use chancel_ledger::Position;
 use chancel_link::{Handled, Reply};
+use chancel_wire::keyd::KeydError;
 use chancel_wire::policyd::{
     self as wire, Ask, AskFailure, DenyReason, Outcome, PolicydFailure, PolicydReply, Rule, Subject, Verdict,
 };
@@ -305,6 +307,9 @@ fn done(metrics: &Metrics, subject: Subject, outcome: Result<Outcome, Failure>) 
             verdict: Verdict::Done(outcome),
         },
         Err(Failure::Ask(failure)) => failed(metrics, subject, failure),
+        Err(Failure::Keyd(KeydFailure::Refused(KeydError::LedgerUnwritable))) => {
+            not_answered(metrics, PolicydFailure::LedgerUnwritable)
+        }
         Err(Failure::Keyd(_)) => failed(metrics, subject, AskFailure::KeydUnavailable),
         Err(Failure::Ledger(_)) => not_answered(metrics, PolicydFailure::LedgerUnwritable),
         Err(Failure::Storage(error)) => {

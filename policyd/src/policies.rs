@@ -42,7 +42,7 @@ impl PolicyChanges {
                 Ok(scope.insert_deny_rule(stored.id, &stored.rule, stored.created_at_ms)?)
             })
             .await?;
-        self.record("deny-rule-added", &actor, tenant, &view).await?;
+        self.record("deny-rule-added", &actor, tenant, &view).await;
         Ok(view)
     }
 
@@ -70,7 +70,7 @@ impl PolicyChanges {
                 Ok::<_, Failure>(removed)
             })
             .await?;
-        self.record("deny-rule-removed", &actor, tenant, &removed).await?;
+        self.record("deny-rule-removed", &actor, tenant, &removed).await;
         Ok(removed)
     }
 
@@ -101,19 +101,13 @@ impl PolicyChanges {
                 .map_or_else(|| "unlimited".to_owned(), |uses| uses.to_string())
                 .into(),
         );
-        self.recorder.changed(change).await?;
+        self.recorder.done(change).await;
         Ok(uses_per_day)
     }
 
-    async fn record(
-        &self,
-        what: &'static str,
-        actor: &Actor,
-        tenant: TenantId,
-        rule: &DenyRuleView,
-    ) -> Result<(), Failure> {
+    async fn record(&self, what: &'static str, actor: &Actor, tenant: TenantId, rule: &DenyRuleView) {
         let mut change = actor.change(what, Some(tenant));
         change.subject = Some(rule.id.to_string().into());
-        Ok(self.recorder.changed(change).await?)
+        self.recorder.done(change).await;
     }
 }

@@ -169,6 +169,20 @@ impl Recorder {
         self.durable(position).await
     }
 
+    /// Something was changed, and its record of before stands in the ledger already. That this one cannot be written does not
+    /// undo the change, so its caller hears of success; the ledger says later that a word is missing.
+    pub async fn done(&self, change: Change<'_>) {
+        let (what, tenant) = (change.what.to_owned(), change.tenant);
+        if self.changed(change).await.is_err() {
+            self.0.note_unrecorded(true);
+            tracing::error!(
+                what,
+                tenant = tenant.map(tracing::field::display),
+                "this was changed, and the ledger holds only that it was to be"
+            );
+        }
+    }
+
     /// Whether answers wait until their record is on the disk.
     pub fn waits(&self) -> bool {
         self.0.sync() == Sync::EveryRecord

@@ -47,9 +47,6 @@ impl Service {
             tracing::error!(%error, "the database does not answer");
             return PolicydReply::Failed(PolicydFailure::Storage);
         }
-        if self.asks.recorder.ledger().health() == LedgerHealth::Unwritable {
-            return PolicydReply::Failed(PolicydFailure::LedgerUnwritable);
-        }
         if self.keyd.is_present() {
             PolicydReply::Healthy
         } else {

@@ -90,7 +90,7 @@ impl TenantChanges {
             .await?;
         let mut change = Actor::Operator(operator).change("tenant-created", Some(record.id));
         change.value = Some(plan.name().into());
-        self.record(operator, change).await?;
+        self.record(operator, change).await;
         Ok((record, outcome))
     }
 
@@ -131,7 +131,7 @@ impl TenantChanges {
             .await?;
         let mut change = Actor::Operator(operator).change(name, Some(id));
         change.value = value;
-        self.record(operator, change).await?;
+        self.record(operator, change).await;
         Ok(record)
     }
 
@@ -161,14 +161,14 @@ impl TenantChanges {
             operator,
             Actor::Operator(operator).change("tenant-deleted", Some(id)),
         )
-        .await?;
+        .await;
         Ok(TenantRecord {
             status: TenantStatus::Deleted,
             ..record
         })
     }
 
-    async fn record(&self, operator: Operator, change: chancel_ledger::Change<'_>) -> Result<(), Failure> {
+    async fn record(&self, operator: Operator, change: chancel_ledger::Change<'_>) {
         let (uid, pid) = (operator.uid(), operator.pid());
         tracing::info!(
             uid,
@@ -177,7 +177,7 @@ impl TenantChanges {
             "{}",
             change.what
         );
-        Ok(self.recorder.changed(change).await?)
+        self.recorder.done(change).await;
     }
 }
 

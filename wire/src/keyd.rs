@@ -85,7 +85,7 @@ pub enum BreakGlassCommand {
 pub struct BreakGlassState {
     /// How long it stays open, milliseconds on keyd's monotonic clock; 0 when it is closed.
     pub remaining_ms: u64,
-    /// Uses since it was opened.
+    /// Uses since it was opened last, also when it has been closed since.
     pub uses: u64,
     /// The longest time it can be opened for, milliseconds.
     pub longest_ms: u64,

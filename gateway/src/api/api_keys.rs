@@ -34,6 +34,7 @@ impl CreateApiKey {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(path: &str, body: &Body<'_>) -> Result<Self, ApiError> {
+        body.only(&[Field::Name, Field::Scopes, Field::ExpiresAt, Field::Networks])?;
         let terms = NewApiKeyTerms {
             name: name(body)?,
             scopes: scopes(body)?,
@@ -71,6 +72,8 @@ impl RotateApiKey {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(path: &str, body: &Body<'_>) -> Result<Self, ApiError> {
+        // Without the field it would be the caller's own API key.
+        body.only(&[Field::KeyId])?;
         Ok(Self(id_in_path(path, 2)?, id(body, Field::KeyId)?))
     }
 }

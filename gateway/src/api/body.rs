@@ -16,11 +16,18 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The known fields of a body. Text borrows from the received bytes where JSON escapes permit; where they do
 /// not, the copy is wiped.
-pub struct Body<'a>([Option<Value<'a>>; FIELDS.len()]);
+pub struct Body<'a> {
+    values: [Option<Value<'a>>; FIELDS.len()],
+    /// Whether there were names that no row of the table has.
+    has_others: bool,
+}
 
 impl Default for Body<'_> {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| None))
+        Self {
+            values: std::array::from_fn(|_| None),
+            has_others: false,
+        }
     }
 }
 
@@ -155,15 +162,27 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Takes these fields and no others, where one that is misspelt would grant more, or forbid more, than was meant.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownField`] for a field that is not among them.
+    pub fn only(&self, fields: &[Field]) -> Result<(), ApiError> {
+        let is_foreign = |(field, _): &(Field, _)| self.names(*field) && !fields.contains(field);
+        if self.has_others || FIELDS.iter().any(is_foreign) {
+            return Err(ApiError::UnknownField);
+        }
+        Ok(())
+    }
+
     /// Whether a field is there, be it as null.
     pub const fn names(&self, field: Field) -> bool {
         // NOTE(index): one place for each row of the table, in its order.
-        self.0[field as usize].is_some()
+        self.values[field as usize].is_some()
     }
 
     fn value(&self, field: Field) -> Option<&Value<'a>> {
         // NOTE(index): one place for each row of the table, in its order.
-        self.0[field as usize]
+        self.values[field as usize]
             .as_ref()
             .filter(|value| !matches!(value, Value::Null))
     }
@@ -224,8 +243,11 @@ fn fields<'de, M: MapAccess<'de>>(problem: &mut Option<ApiError>, mut map: M) ->
     while let Some(field) = map.next_key_seed(NameSeed)? {
         let object = field.filter(|field| field.is_object()).map(|_| &mut *problem);
         let value = map.next_value_seed(ValueSeed { object })?;
-        let Some(field) = field else { continue };
-        let place = &mut body.0[field as usize];
+        let Some(field) = field else {
+            body.has_others = true;
+            continue;
+        };
+        let place = &mut body.values[field as usize];
         if place.is_some() {
             *problem = Some(ApiError::DuplicateField(field));
             return Err(M::Error::custom("duplicate field"));

@@ -1,5 +1,5 @@
 //! The tenant's own deny rules, as JSON: `{name, operations, algorithms, window, sources}`, in which what is absent
-//! restricts nothing.
+//! restricts nothing. A rule has at least one condition.
 
 use super::parameter::{id_in_path, name, networks, operation};
 use super::{Body, Field};
@@ -31,16 +31,28 @@ impl AddDenyRule {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
+        const FIELDS: [Field; 5] = [
+            Field::Name,
+            Field::Operations,
+            Field::Algorithms,
+            Field::Window,
+            Field::Sources,
+        ];
+        body.only(&FIELDS)?;
         let operations = body.texts(Field::Operations)?.unwrap_or_default();
         let algorithms = body.texts(Field::Algorithms)?.unwrap_or_default();
         let algorithm = |name: &&str| Algorithm::from_name(name).map_err(|_| ApiError::InvalidAlgorithm);
-        Ok(Self(DenyRule {
+        let rule = DenyRule {
             name: name(body)?,
             operations: distinct(operations.iter().map(|name| operation(name, Field::Operations)))?,
             algorithms: distinct(algorithms.iter().map(algorithm))?,
             window: body.object(Field::Window)?.map(window).transpose()?,
             sources: body.object(Field::Sources)?.map(sources).transpose()?,
-        }))
+        };
+        if rule.denies_everything() {
+            return Err(ApiError::RuleWithoutCondition);
+        }
+        Ok(Self(rule))
     }
 }
 
@@ -67,6 +79,7 @@ fn distinct<T: PartialEq>(values: impl Iterator<Item = Result<T, ApiError>>) -> 
 }
 
 fn window(object: &Body<'_>) -> Result<Window, ApiError> {
+    object.only(&[Field::From, Field::Until, Field::Days])?;
     let mut days = 0;
     for day in object.texts(Field::Days)?.unwrap_or_default() {
         let bit = DAYS.iter().position(|name| *name == day);
@@ -105,6 +118,7 @@ fn minute(object: &Body<'_>, field: Field) -> Result<u16, ApiError> {
 }
 
 fn sources(object: &Body<'_>) -> Result<Sources, ApiError> {
+    object.only(&[Field::Within, Field::Outside])?;
     let some = |field| networks(object, field).map(|set| set.filter(|set: &Networks| !set.is_empty()));
     match (some(Field::Within)?, some(Field::Outside)?) {
         (Some(networks), None) if !object.names(Field::Outside) => Ok(Sources::Within(networks)),

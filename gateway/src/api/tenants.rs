@@ -58,6 +58,7 @@ impl CreateTenant {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
+        body.only(&[Field::Name, Field::Plan])?;
         let plan = match body.text(Field::Plan)? {
             None => Plan::Free,
             Some(text) => Plan::from_name(text).map_err(|_| ApiError::WrongField {

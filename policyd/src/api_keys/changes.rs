@@ -141,7 +141,7 @@ impl ApiKeyChanges {
             change.value = Some(record.scopes.to_string().into());
             tracing::info!(%tenant, api_key = %record.id, version = record.version, "{what}");
         }
-        self.recorder.changed(change).await?;
+        self.recorder.done(change).await;
         Ok(outcome)
     }
 }

@@ -110,7 +110,7 @@ impl Lifecycle {
             KeyState::PendingDestruction => "key-destruction-scheduled",
             KeyState::Active | KeyState::Destroyed => "key-changed",
         };
-        self.record(what, &context, &key).await?;
+        self.record(what, &context, &key).await;
         Ok(Outcome::Key(key))
     }
 
@@ -161,7 +161,7 @@ impl Lifecycle {
             Purpose::First => "key-generated",
             Purpose::Next => "key-rotated",
         };
-        self.record(what, &context, &key).await?;
+        self.record(what, &context, &key).await;
         Ok(outcome)
     }
 
@@ -259,27 +259,21 @@ impl Lifecycle {
             .await?;
         tracing::info!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version, key = %key.handle,
             "key destroyed");
-        self.recorder.changed(destruction("key-destroyed", &key)).await?;
+        self.recorder.done(destruction("key-destroyed", &key)).await;
         Ok(destroyed)
     }
 
-    async fn record(
-        &self,
-        what: &'static str,
-        context: &ServiceContext,
-        key: &KeyView,
-    ) -> Result<(), Failure> {
+    async fn record(&self, what: &'static str, context: &ServiceContext, key: &KeyView) {
         tracing::info!(tenant = %context.tenant(), api_key = %context.api_key(), request = %context.request(),
             algorithm = %key.algorithm, version = %key.version, key = %key.handle, "{what}");
         self.recorder
-            .changed(Change {
+            .done(Change {
                 algorithm: Some(key.algorithm),
                 key_version: Some(key.version),
                 key: Some(key.handle),
                 ..Actor::Tenant(*context).change(what, Some(context.tenant()))
             })
-            .await?;
-        Ok(())
+            .await;
     }
 }
 

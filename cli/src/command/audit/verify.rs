@@ -204,7 +204,9 @@ mod tests {
         assert!(said.contains("signed up to record 97; 3 after it"), "{said}");
         assert!(said.contains("uses        not given"), "{said}");
         assert!(
-            said.ends_with("sound: no record was changed, moved or added, and none removed before the last\n"),
+            said.ends_with(
+                "sound: no record was changed, moved or added, and none removed before the last\n"
+            ),
             "{said}"
         );
     }
