@@ -169,7 +169,6 @@ impl Failure {
                 AdminError::LedgerUnwritable => "ledger-unwritable",
                 AdminError::DenyRuleNotFound => "deny-rule-not-found",
                 AdminError::TooManyDenyRules => "too-many-deny-rules",
-                AdminError::TenantDeleted => "tenant-deleted",
                 AdminError::NotForOperators => "not-for-operators",
             },
             Self::KeydRefused {

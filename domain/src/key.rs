@@ -147,11 +147,6 @@ impl KeyState {
             .iter()
             .any(|(from, to, _)| *from == self && *to == next)
     }
-
-    /// Whether a key in this state counts against the limits of a plan.
-    pub const fn counts(self) -> bool {
-        matches!(self, Self::Active | Self::Retired)
-    }
 }
 
 impl fmt::Display for KeyState {

@@ -104,7 +104,8 @@ impl Records {
             return Ok(false);
         };
         self.line.clear();
-        let left = open.length.saturating_sub(open.offset);
+        // What is longer is no line: it is handed out in pieces.
+        let left = open.length.saturating_sub(open.offset).min(LONGEST_LINE as u64);
         let count = io::Read::take(&mut open.reader, left).read_until(b'\n', &mut self.line)?;
         open.lines += 1;
         open.offset += count as u64;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 /// Pages that may wait.
 const QUEUE: usize = 64;
 /// Records on a page.
-const MOST: u16 = 100;
+const MOST: u16 = 500;
 /// What one page may cost: then it ends early, and says where to go on.
 const BOUNDS: Bounds = Bounds {
     lines: MOST as usize,

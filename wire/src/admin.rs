@@ -224,9 +224,6 @@ pub enum AdminError {
     /// The tenant has as many deny rules as it may have.
     #[error("the tenant has as many deny rules as it may have")]
     TooManyDenyRules,
-    /// The tenant is deleted.
-    #[error("the tenant is deleted")]
-    TenantDeleted,
     /// Operators have no plan, no keys and no rules.
     #[error("this is for tenants; operators are none")]
     NotForOperators,

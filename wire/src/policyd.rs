@@ -1,7 +1,8 @@
 //! What the gateway asks policyd, and what policyd answers.
 //!
 //! One question covers stages 3 and 6 of a request: who is this, and may it. The answer tells the two apart,
-//! so that each stage keeps its own error. The gateway never says which tenant it asks for.
+//! so that each stage keeps its own error. The gateway never says for which
+//! tenant it asks: where a question names a tenant, that is what it is about, and policyd compares it with who asks.
 
 mod ask;
 mod explanation;

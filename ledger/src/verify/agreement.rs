@@ -9,7 +9,7 @@ use crate::LedgerName;
 use crate::record::Record;
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::io;
 
 /// Permits that are kept: those of the last minutes at any rate that one host reaches.
@@ -38,6 +38,8 @@ pub(super) struct Agreement<'k> {
     newest_ms: i64,
     /// Decisions that were read in vain.
     ahead: u64,
+    /// Of this run alone, so that nobody can have chosen terms that look alike.
+    hashing: RandomState,
 }
 
 impl<'k> Agreement<'k> {
@@ -50,6 +52,7 @@ impl<'k> Agreement<'k> {
             oldest_ms: None,
             newest_ms: i64::MIN,
             ahead: 0,
+            hashing: RandomState::new(),
         }
     }
 
@@ -77,7 +80,7 @@ impl<'k> Agreement<'k> {
         let is_as_old = |oldest: i64| record.time < oldest.saturating_add(READ_AHEAD_MS);
         let is_older_than_kept = self.is_trimmed() && self.oldest_ms.is_some_and(is_as_old);
         match self.permits.get_mut(&number) {
-            Some(permit) if permit.terms != terms_of(record) => {
+            Some(permit) if permit.terms != terms_of(&self.hashing, record) => {
                 report.add(found(Finding::OtherThanPermitted(record.seq, permit.decision)));
             }
             Some(permit) if permit.used => {
@@ -145,7 +148,7 @@ impl<'k> Agreement<'k> {
             };
             vacant.insert(Permit {
                 decision: record.seq,
-                terms: terms_of(record),
+                terms: terms_of(&self.hashing, record),
                 used: false,
             });
             order.push_back(number);
@@ -163,8 +166,8 @@ impl<'k> Agreement<'k> {
 
 /// A digest of what a permit and its use must have in common. Not for keeping: it only compares lines that both
 /// chains protect.
-fn terms_of(record: &Record<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
+fn terms_of(state: &RandomState, record: &Record<'_>) -> u64 {
+    let mut hasher = state.build_hasher();
     let payload = record.permit.as_ref().map(|permit| &permit.payload);
     (
         &record.tenant,

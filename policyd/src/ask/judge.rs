@@ -33,10 +33,10 @@ pub(crate) fn judge<T>(
 ) -> Result<T, StoreError> {
     let terms = plans.of(caller.plan);
     let counters = counters(usage, terms, scope, caller, request)?;
-    let rules: Vec<DenyRule> = if caller.has_deny_rules {
-        scope.deny_rules()?.into_iter().map(|view| view.rule).collect()
+    let rules = if caller.has_deny_rules {
+        own_rules(scope)?
     } else {
-        Vec::new()
+        Some(Vec::new())
     };
     Ok(judge(&Context {
         caller,
@@ -46,8 +46,17 @@ pub(crate) fn judge<T>(
         now_ms: request.now_ms,
         terms,
         counters: &counters,
-        deny_rules: Some(&rules),
+        deny_rules: rules.as_deref(),
     }))
+}
+
+/// The tenant's rules; `None` when one of them cannot be read, which denies this tenant's requests and nobody else's.
+fn own_rules(scope: &TenantScope<'_, Read>) -> Result<Option<Vec<DenyRule>>, StoreError> {
+    match scope.deny_rules() {
+        Ok(views) => Ok(Some(views.into_iter().map(|view| view.rule).collect())),
+        Err(StoreError::RowDamaged(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// How a request would be judged: the same rules over the same values, and nothing comes of it.

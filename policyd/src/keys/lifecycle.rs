@@ -257,9 +257,11 @@ impl Lifecycle {
             .writer
             .change(move |view| view.destruction().destroyed(&key, clock::now_ms()))
             .await?;
-        tracing::info!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version, key = %key.handle,
-            "key destroyed");
-        self.recorder.done(destruction("key-destroyed", &key)).await;
+        if destroyed {
+            tracing::info!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version, key = %key.handle,
+                "key destroyed");
+            self.recorder.done(destruction("key-destroyed", &key)).await;
+        }
         Ok(destroyed)
     }
 

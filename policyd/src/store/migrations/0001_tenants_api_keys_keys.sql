@@ -83,7 +83,8 @@ CREATE TABLE deny_rules (
 
 -- Private-key uses of a tenant's key (of all its versions) that a day may have.
 CREATE TABLE key_budgets (
-    tenant_id     BLOB    NOT NULL CHECK (length(tenant_id) = 16) REFERENCES tenants (id),
+    tenant_id     BLOB    NOT NULL CHECK (length(tenant_id) = 16 AND tenant_id <> x'ffffffffffffffffffffffffffffffff')
+                          REFERENCES tenants (id),
     algorithm     INTEGER NOT NULL CHECK (algorithm BETWEEN 1 AND 65535),
     uses_per_day  INTEGER NOT NULL CHECK (uses_per_day BETWEEN 0 AND 4294967295),
     PRIMARY KEY (tenant_id, algorithm)
