@@ -7,6 +7,7 @@
 use crate::recent::Recent;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
+use chancel_domain::ApiKeyId;
 use chancel_wire::policyd::Subject;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ pub struct Tag([u8; 32]);
 pub struct Known {
     /// Who it is.
     pub subject: Arc<Subject>,
-    confirmed: Instant,
+    /// When policyd said so last; `None` when it has said since that this caller may do nothing.
+    confirmed: Option<Instant>,
 }
 
 /// All of them.
@@ -70,7 +72,7 @@ impl KnownCallers {
 
     /// policyd says who that is.
     pub fn confirm(&self, tag: Tag, subject: &Subject) -> Known {
-        let confirmed = Instant::now();
+        let confirmed = Some(Instant::now());
         let mut shard = self.shard(&tag);
         if let Some(known) = shard.find(&tag).filter(|known| *known.subject == *subject) {
             known.confirmed = confirmed;
@@ -87,6 +89,35 @@ impl KnownCallers {
     /// policyd says that this is nobody.
     pub fn forget(&self, tag: &Tag) {
         self.shard(tag).remove(tag);
+    }
+
+    /// policyd says that this caller, and with it its tenant, may do nothing: its rate is remembered, and break-glass does
+    /// not serve it.
+    pub fn distrust(&self, tag: &Tag) {
+        let Some(tenant) = self.shard(tag).find(tag).and_then(|known| {
+            let served_so_far = known.confirmed.take().is_some();
+            served_so_far.then_some(known.subject.tenant)
+        }) else {
+            return;
+        };
+        for shard in &self.shards {
+            lock(shard).for_each(|known| {
+                if known.subject.tenant == tenant {
+                    known.confirmed = None;
+                }
+            });
+        }
+    }
+
+    /// An API key was revoked, or has another text now: what is remembered of it serves nobody.
+    pub fn distrust_api_key(&self, api_key: ApiKeyId) {
+        for shard in &self.shards {
+            lock(shard).for_each(|known| {
+                if known.subject.api_key == api_key {
+                    known.confirmed = None;
+                }
+            });
+        }
     }
 
     /// How many are remembered.
@@ -109,7 +140,8 @@ impl KnownCallers {
 impl Known {
     /// Whether policyd's word is not long ago.
     pub fn is_fresh(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.confirmed) <= FRESH
+        self.confirmed
+            .is_some_and(|confirmed| now.saturating_duration_since(confirmed) <= FRESH)
     }
 }
 
@@ -121,7 +153,7 @@ fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancel_domain::{ApiKeyId, Networks, TenantId};
+    use chancel_domain::{Networks, TenantId};
 
     fn subject(byte: u8) -> Subject {
         Subject {
@@ -165,10 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn who_may_do_nothing_any_more_is_remembered_and_not_served() {
+        let callers = KnownCallers::new().unwrap();
+        let (one, of_the_same, other) = (callers.tag("qph_1"), callers.tag("qph_2"), callers.tag("qph_3"));
+        for (tag, who) in [(one, 1), (of_the_same, 1), (other, 2)] {
+            callers.confirm(tag, &subject(who));
+        }
+        let is_served = |tag| callers.find(&tag).unwrap().is_fresh(Instant::now());
+        callers.distrust(&one);
+        assert!(!is_served(one) && !is_served(of_the_same) && is_served(other));
+        callers.distrust_api_key(subject(2).api_key);
+        assert!(!is_served(other));
+        callers.confirm(one, &subject(1));
+        assert!(is_served(one) && !is_served(of_the_same));
+    }
+
+    #[test]
     fn a_confirmation_is_fresh_for_ten_minutes() {
         let callers = KnownCallers::new().unwrap();
         let known = callers.confirm(callers.tag("qph_a"), &subject(1));
-        assert!(known.is_fresh(known.confirmed + Duration::from_secs(600)));
-        assert!(!known.is_fresh(known.confirmed + Duration::from_secs(601)));
+        assert!(known.is_fresh(known.confirmed.unwrap() + Duration::from_secs(600)));
+        assert!(!known.is_fresh(known.confirmed.unwrap() + Duration::from_secs(601)));
     }
 }

@@ -5,7 +5,7 @@ use crate::deadline::Deadline;
 use crate::error::ApiError;
 use crate::pipeline::policy::unexpected;
 use chancel_domain::RequestId;
-use chancel_link::Client;
+use chancel_link::{CallError, Client};
 use chancel_wire::metric::Sample;
 use chancel_wire::policyd::{Ask, Caller, PolicydFailure, PolicydReply, PolicydRequest, Subject, Verdict};
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub enum Recognised {
     Unauthenticated,
     /// This is who it is.
     Known(Subject),
-    /// It may do nothing at all, and this is why.
-    Denied(Verdict),
+    /// This is who it is, it may do nothing at all, and this is why.
+    Denied(Subject, Verdict),
 }
 
 /// Why there is no judgement.
@@ -101,7 +101,7 @@ impl PolicydClient {
         {
             PolicydReply::Unauthenticated => Ok(Recognised::Unauthenticated),
             PolicydReply::Identified(subject) => Ok(Recognised::Known(subject)),
-            PolicydReply::Judged { verdict, .. } => Ok(Recognised::Denied(verdict)),
+            PolicydReply::Judged { subject, verdict } => Ok(Recognised::Denied(subject, verdict)),
             _ => Err(unexpected()),
         }
     }
@@ -115,7 +115,11 @@ impl PolicydClient {
         let left = deadline.remaining().map_err(NotJudged::Failed)?;
         let answer = self.0.call(what, left).await.map_err(|error| {
             tracing::debug!(%request, %error, "policyd did not answer");
-            NotJudged::Silent
+            match error {
+                // Our own doing, and no sign that policyd is away.
+                CallError::Overloaded => NotJudged::Failed(ApiError::Unavailable),
+                _ => NotJudged::Silent,
+            }
         })?;
         match answer.decode() {
             Ok(PolicydReply::Failed(failure)) => Err(failed(request, failure)),

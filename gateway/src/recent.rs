@@ -49,6 +49,14 @@ impl<K: Hash + Eq, V> Recent<K, V> {
         self.old.remove(key);
     }
 
+    /// Changes every entry there is; none counts as used by that.
+    pub fn for_each(&mut self, change: impl FnMut(&mut V)) {
+        self.young
+            .values_mut()
+            .chain(self.old.values_mut())
+            .for_each(change);
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -40,7 +40,12 @@ impl Actor {
                 .scope(tenant)?
                 .ok_or(AskFailure::TenantNotFound)?
                 .1),
-            Self::Tenant(context) if context.tenant() == tenant => Ok(view.tenant(context)),
+            Self::Tenant(context) if context.tenant() == tenant => {
+                let scope = view.tenant(context);
+                // Deleted since it asked, perhaps.
+                scope.own_tenant()?.ok_or(AskFailure::TenantNotFound)?;
+                Ok(scope)
+            }
             _ => Err(AskFailure::TenantNotFound.into()),
         }
     }

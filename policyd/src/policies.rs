@@ -7,6 +7,7 @@ use crate::store::Writer;
 use crate::{clock, identifier};
 use chancel_domain::deny_rule::MOST_DENY_RULES;
 use chancel_domain::{Algorithm, DenyRule, DenyRuleId, TenantId};
+use chancel_ledger::Change;
 use chancel_wire::policyd::{AskFailure, DenyRuleView};
 
 /// Changes deny rules and budgets.
@@ -24,9 +25,7 @@ impl PolicyChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn add(&self, actor: Actor, tenant: TenantId, rule: DenyRule) -> Result<DenyRuleView, Failure> {
-        self.recorder
-            .announce(&actor, "deny-rule-added", Some(tenant))
-            .await?;
+        let recorder = self.recorder.clone();
         let view = DenyRuleView {
             id: DenyRuleId::from_bytes(identifier::fresh()),
             rule,
@@ -39,10 +38,10 @@ impl PolicyChanges {
                 if scope.deny_rules()?.len() >= MOST_DENY_RULES {
                     return Err(Failure::from(AskFailure::TooManyDenyRules));
                 }
-                Ok(scope.insert_deny_rule(stored.id, &stored.rule, stored.created_at_ms)?)
+                scope.insert_deny_rule(stored.id, &stored.rule, stored.created_at_ms)?;
+                record(&recorder, "deny-rule-added", &actor, tenant, &stored)
             })
             .await?;
-        self.record("deny-rule-added", &actor, tenant, &view).await;
         Ok(view)
     }
 
@@ -56,22 +55,18 @@ impl PolicyChanges {
         tenant: TenantId,
         id: DenyRuleId,
     ) -> Result<DenyRuleView, Failure> {
-        self.recorder
-            .announce(&actor, "deny-rule-removed", Some(tenant))
-            .await?;
-        let removed = self
-            .writer
+        let recorder = self.recorder.clone();
+        self.writer
             .change(move |view| {
                 let scope = actor.scope(view, tenant)?;
                 let rules = scope.deny_rules()?;
                 let removed = rules.into_iter().find(|rule| rule.id == id);
                 let removed = removed.ok_or_else(|| Failure::from(AskFailure::DenyRuleNotFound))?;
                 scope.delete_deny_rule(id)?;
-                Ok::<_, Failure>(removed)
+                record(&recorder, "deny-rule-removed", &actor, tenant, &removed)?;
+                Ok(removed)
             })
-            .await?;
-        self.record("deny-rule-removed", &actor, tenant, &removed).await;
-        Ok(removed)
+            .await
     }
 
     /// Sets or takes away the limit of a day's private-key uses.
@@ -85,29 +80,32 @@ impl PolicyChanges {
         algorithm: Algorithm,
         uses_per_day: Option<u32>,
     ) -> Result<Option<u32>, Failure> {
-        self.recorder
-            .announce(&actor, "key-budget-set", Some(tenant))
-            .await?;
+        let recorder = self.recorder.clone();
         self.writer
             .change(move |view| {
                 let scope = actor.scope(view, tenant)?;
-                Ok::<_, Failure>(scope.set_key_budget(algorithm, uses_per_day)?)
+                scope.set_key_budget(algorithm, uses_per_day)?;
+                let value = uses_per_day.map_or_else(|| "unlimited".to_owned(), |uses| uses.to_string());
+                recorder.before_commit(Change {
+                    algorithm: Some(algorithm),
+                    value: Some(value.into()),
+                    ..actor.change("key-budget-set", Some(tenant))
+                })?;
+                Ok(uses_per_day)
             })
-            .await?;
-        let mut change = actor.change("key-budget-set", Some(tenant));
-        change.algorithm = Some(algorithm);
-        change.value = Some(
-            uses_per_day
-                .map_or_else(|| "unlimited".to_owned(), |uses| uses.to_string())
-                .into(),
-        );
-        self.recorder.done(change).await;
-        Ok(uses_per_day)
+            .await
     }
+}
 
-    async fn record(&self, what: &'static str, actor: &Actor, tenant: TenantId, rule: &DenyRuleView) {
-        let mut change = actor.change(what, Some(tenant));
-        change.subject = Some(rule.id.to_string().into());
-        self.recorder.done(change).await;
-    }
+/// The last thing in a transaction.
+fn record(
+    recorder: &Recorder,
+    what: &'static str,
+    actor: &Actor,
+    tenant: TenantId,
+    rule: &DenyRuleView,
+) -> Result<(), Failure> {
+    let subject = Some(rule.id.to_string().into());
+    let change = actor.change(what, Some(tenant));
+    Ok(recorder.before_commit(Change { subject, ..change })?)
 }

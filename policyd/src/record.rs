@@ -1,11 +1,10 @@
 //! What policyd writes into the decision ledger. A record is written before what it says is acted on; one about a
 //! change is on the disk before the change is acknowledged.
 
-use crate::actor::Actor;
 use crate::api_keys::ServiceContext;
 use crate::decide::Grant;
 use crate::rules::Context;
-use chancel_domain::{KeyVersion, Operation, TenantId};
+use chancel_domain::{KeyVersion, Operation};
 use chancel_ledger::{
     Change, Decision, Details, Event, Hash, KeyReference, Ledger, PermitReference, Position, Sync, Unwritable,
 };
@@ -141,46 +140,23 @@ impl Recorder {
         }
     }
 
-    /// An operator on the host is about to change something; returns when that is on the disk. What cannot be recorded is
-    /// not begun. A change that came with an API key has the record of its allowance already.
+    /// Something is about to be done that no transaction can take back; returns when that is on the disk.
     ///
     /// # Errors
-    /// [`Unwritable`].
-    pub async fn announce(
-        &self,
-        actor: &Actor,
-        what: &'static str,
-        tenant: Option<TenantId>,
-    ) -> Result<(), Unwritable> {
-        let mut change = actor.change("asked", tenant);
-        if change.api_key.is_some() {
-            return Ok(());
-        }
-        change.value = Some(what.into());
-        self.changed(change).await
-    }
-
-    /// Something was changed; returns when that is on the disk.
-    ///
-    /// # Errors
-    /// [`Unwritable`].
-    pub async fn changed(&self, change: Change<'_>) -> Result<(), Unwritable> {
+    /// [`Unwritable`]: it must not be done.
+    pub async fn announce(&self, change: Change<'_>) -> Result<(), Unwritable> {
         let position = self.0.append(&Event::Change(change))?;
         self.durable(position).await
     }
 
-    /// Something was changed, and its record of before stands in the ledger already. That this one cannot be written does not
-    /// undo the change, so its caller hears of success; the ledger says later that a word is missing.
-    pub async fn done(&self, change: Change<'_>) {
-        let (what, tenant) = (change.what.to_owned(), change.tenant);
-        if self.changed(change).await.is_err() {
-            self.0.note_unrecorded(true);
-            tracing::error!(
-                what,
-                tenant = tenant.map(tracing::field::display),
-                "this was changed, and the ledger holds only that it was to be"
-            );
-        }
+    /// Something is being changed: called as the last thing in the transaction that changes it, on the thread that writes
+    /// the database. When it returns the word is on the disk, and the commit follows. So nothing is changed that is not
+    /// recorded; a kill between the two leaves a word about a change that was rolled back.
+    ///
+    /// # Errors
+    /// [`Unwritable`]: the transaction must not be committed.
+    pub fn before_commit(&self, change: Change<'_>) -> Result<(), Unwritable> {
+        self.0.append_durable(&Event::Change(change)).map(drop)
     }
 
     /// Whether answers wait until their record is on the disk.

@@ -12,8 +12,10 @@ use crate::{clock, identifier};
 use chancel_domain::plan::Plans;
 use chancel_domain::tenant::Name;
 use chancel_domain::{Plan, TenantId, TenantStatus};
+use chancel_ledger::Change;
 use chancel_wire::admin::TenantRecord;
 use chancel_wire::policyd::{AskFailure, Outcome, TenantView};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -50,10 +52,8 @@ impl TenantChanges {
         plan: Plan,
         slot: Option<Slot>,
     ) -> Result<(TenantRecord, Outcome), Failure> {
-        let actor = Actor::Operator(operator);
-        self.recorder.announce(&actor, "tenant-created", None).await?;
         let now_ms = clock::now_ms();
-        let record = TenantRecord {
+        let tenant = TenantRecord {
             id: TenantId::from_bytes(identifier::fresh()),
             name,
             plan,
@@ -61,10 +61,10 @@ impl TenantChanges {
             created_at_ms: now_ms,
         };
         let view = TenantView {
-            id: record.id,
-            name: record.name.as_str().to_owned(),
+            id: tenant.id,
+            name: tenant.name.as_str().to_owned(),
             plan,
-            status: record.status,
+            status: tenant.status,
             limits: self.plans.current().of(plan).limits,
             calls: 0,
             renews_at_ms: Month::of(now_ms).end_ms(),
@@ -74,7 +74,8 @@ impl TenantChanges {
             signature_keys: 0,
             api_keys: 0,
         };
-        let stored = record.clone();
+        let stored = tenant.clone();
+        let recorder = self.recorder.clone();
         let outcome = self
             .writer
             .change(move |change| {
@@ -85,13 +86,12 @@ impl TenantChanges {
                 if let (Some(slot), Some(context)) = (&slot, operator.context()) {
                     slot.keep(&change.tenant(context), &outcome)?;
                 }
+                let value = Some(plan.name().into());
+                record(&recorder, operator, "tenant-created", stored.id, value)?;
                 Ok(outcome)
             })
             .await?;
-        let mut change = Actor::Operator(operator).change("tenant-created", Some(record.id));
-        change.value = Some(plan.name().into());
-        self.record(operator, change).await;
-        Ok((record, outcome))
+        Ok((tenant, outcome))
     }
 
     /// Changes a tenant.
@@ -111,11 +111,8 @@ impl TenantChanges {
             TenantChange::Status(TenantStatus::Deleted) => return Err(AskFailure::IllegalTransition.into()),
             TenantChange::Plan(plan) => ("tenant-plan-set", Some(plan.name().into())),
         };
-        self.recorder
-            .announce(&Actor::Operator(operator), name, Some(id))
-            .await?;
-        let record = self
-            .writer
+        let recorder = self.recorder.clone();
+        self.writer
             .change(move |view| {
                 let operators = view.operators(&operator);
                 match what {
@@ -124,15 +121,12 @@ impl TenantChanges {
                     }
                     TenantChange::Plan(plan) => operators.set_tenant_plan(id, plan, clock::now_ms())?,
                 }
-                operators
-                    .tenant(id)?
-                    .ok_or_else(|| Failure::from(AskFailure::TenantNotFound))
+                let tenant = operators.tenant(id)?;
+                let tenant = tenant.ok_or_else(|| Failure::from(AskFailure::TenantNotFound))?;
+                record(&recorder, operator, name, id, value)?;
+                Ok(tenant)
             })
-            .await?;
-        let mut change = Actor::Operator(operator).change(name, Some(id));
-        change.value = value;
-        self.record(operator, change).await;
-        Ok(record)
+            .await
     }
 
     /// Deletes a tenant: its keys are destroyed after the usual time, everything else of it is gone now. The ledgers
@@ -141,44 +135,40 @@ impl TenantChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn delete(&self, operator: Operator, id: TenantId) -> Result<TenantRecord, Failure> {
-        self.recorder
-            .announce(&Actor::Operator(operator), "tenant-deleted", Some(id))
-            .await?;
-        let record = self
+        let recorder = self.recorder.clone();
+        let tenant = self
             .writer
             .change(move |view| {
                 let operators = view.operators(&operator);
-                let record = operators
+                let tenant = operators
                     .tenant(id)?
                     .ok_or_else(|| Failure::from(AskFailure::TenantNotFound))?;
                 let now_ms = clock::now_ms();
                 let destroy_at_ms = now_ms.saturating_add(i64::from(DESTRUCTION_DAYS.usual) * DAY_MS);
                 operators.delete_tenant(id, destroy_at_ms, now_ms)?;
-                Ok::<_, Failure>(record)
+                record(&recorder, operator, "tenant-deleted", id, None)?;
+                Ok::<_, Failure>(tenant)
             })
             .await?;
-        self.record(
-            operator,
-            Actor::Operator(operator).change("tenant-deleted", Some(id)),
-        )
-        .await;
         Ok(TenantRecord {
             status: TenantStatus::Deleted,
-            ..record
+            ..tenant
         })
     }
+}
 
-    async fn record(&self, operator: Operator, change: chancel_ledger::Change<'_>) {
-        let (uid, pid) = (operator.uid(), operator.pid());
-        tracing::info!(
-            uid,
-            pid,
-            tenant = change.tenant.map(tracing::field::display),
-            "{}",
-            change.what
-        );
-        self.recorder.done(change).await;
-    }
+/// The last thing in a transaction.
+fn record(
+    recorder: &Recorder,
+    operator: Operator,
+    what: &'static str,
+    tenant: TenantId,
+    value: Option<Cow<'static, str>>,
+) -> Result<(), Failure> {
+    let (uid, pid) = (operator.uid(), operator.pid());
+    tracing::info!(uid, pid, %tenant, "{what}");
+    let change = Actor::Operator(operator).change(what, Some(tenant));
+    Ok(recorder.before_commit(Change { value, ..change })?)
 }
 
 /// A tenant with its limits and what it has used; `None` when it has been deleted.

@@ -66,7 +66,9 @@ impl Proxies {
         let mut source = peer;
         for line in headers.get_all(name).iter().rev() {
             let line = line.to_str().map_err(|_| ApiError::SourceUnknown)?;
-            for element in line.rsplit(',') {
+            // What stands in quotes is text that a client may have chosen, in which a comma separates nothing.
+            let elements = outside_quotes(line, ',').ok_or(ApiError::SourceUnknown)?;
+            for element in elements.into_iter().rev() {
                 source = read(element.trim()).ok_or(ApiError::SourceUnknown)?;
                 if !self.trusted.contain(source) {
                     return Ok(source);
@@ -79,11 +81,40 @@ impl Proxies {
 
 /// The address of one element of a `Forwarded` header.
 fn forwarded(element: &str) -> Option<IpAddr> {
-    element.split(';').find_map(|pair| {
+    let pairs = outside_quotes(element, ';')?;
+    let mut named = pairs.into_iter().filter_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
-        let value = value.trim_matches('"');
-        name.eq_ignore_ascii_case("for").then(|| node(value))?
-    })
+        name.trim_end()
+            .eq_ignore_ascii_case("for")
+            .then_some(value.trim())
+    });
+    let value = named.next()?;
+    // Two of them in one element: which one was meant?
+    if named.next().is_some() {
+        return None;
+    }
+    let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    node(bare.unwrap_or(value))
+}
+
+/// The parts of a text between separators that do not stand in quotes (RFC 9110 §5.6.4); `None` when a quote is not closed.
+fn outside_quotes(text: &str, separator: char) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if character == separator && !quoted => {
+                parts.push(text.get(start..at)?);
+                start = at + character.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..)?);
+    (!quoted).then_some(parts)
 }
 
 /// An address, alone, in brackets, or with a port.
@@ -118,6 +149,21 @@ mod tests {
         }
         let source = proxies.source(&headers, peer.parse().unwrap());
         source.map(|source| source.to_string())
+    }
+
+    #[test]
+    fn what_a_client_puts_into_quotes_is_nobodys_address() {
+        let proxied = |line: &str| source(ProxyHeader::Forwarded, PROXY, &[("forwarded", line)]);
+        for line in [
+            r#"host="a;for=10.9.9.9;b";for=192.0.2.7"#,
+            r#"for=192.0.2.7;host="a,for=203.0.113.9;x""#,
+            r#"for="192.0.2.7";host="\",for=203.0.113.9""#,
+        ] {
+            assert_eq!(proxied(line).unwrap(), CLIENT, "{line}");
+        }
+        for line in [r#"for=192.0.2.7;host="a"#, "for=203.0.113.9;for=192.0.2.7"] {
+            assert_eq!(proxied(line), Err(ApiError::SourceUnknown), "{line}");
+        }
     }
 
     #[test]

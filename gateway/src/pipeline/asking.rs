@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::known_callers::{Known, Tag};
 use crate::policyd_client::NotJudged;
 use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE};
-use chancel_wire::policyd::{Ask, Caller, DenyReason, Subject, Verdict};
+use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
 use tokio::time::timeout;
 
@@ -102,8 +102,16 @@ impl<'a> Stages<'a> {
         let about = About::of(&Ask::ReadTenant);
         let deadline = Deadline::after(REQUEST_DEADLINE);
         let recognised = identity::recognise(&self.gateway.policyd, self.caller(), about, deadline).await;
-        let subject = recognised.map_err(|error| self.not_known(error))?;
-        self.confirmed(&subject)
+        let recognition = recognised.map_err(|error| self.not_known(error))?;
+        // Who may do nothing has a rate all the same: each of its requests costs a word in the ledger.
+        let known = self.confirmed(&recognition.subject)?;
+        match recognition.denial {
+            None => Ok(known),
+            Some(denial) => {
+                self.gateway.callers.distrust(&self.tag);
+                Err(denial)
+            }
+        }
     }
 
     /// Stages 3 to 6.
@@ -123,8 +131,8 @@ impl<'a> Stages<'a> {
                 ..
             }
         ) {
-            // Nothing of a suspended tenant is left for break-glass to go by.
-            self.gateway.callers.forget(&self.tag);
+            // Nothing of a suspended tenant is left for break-glass to go by; its rate goes on.
+            self.gateway.callers.distrust(&self.tag);
         }
         if let (true, Verdict::Denied { rule, .. }) = (subject.is_operator(), &verdict) {
             self.noted.marks.deny_rule = Some(rule.name());
@@ -133,7 +141,13 @@ impl<'a> Stages<'a> {
         let break_glass = &self.gateway.break_glass;
         match (wish, grant.key(), grant.done()) {
             (Some(wish), Some(key), _) => break_glass.remember(subject.tenant, wish, key),
-            (_, _, Some(outcome)) if is_change => break_glass.changed(subject.tenant, outcome),
+            (_, _, Some(outcome)) if is_change => {
+                break_glass.changed(subject.tenant, outcome);
+                if let Outcome::ApiKey(changed) | Outcome::ApiKeySecret(changed, _) = outcome {
+                    // Its old text is dead, in break-glass too.
+                    self.gateway.callers.distrust_api_key(changed.id);
+                }
+            }
             _ => {}
         }
         Ok((known, grant))
@@ -190,14 +204,13 @@ impl<'a> Stages<'a> {
         Ok(known)
     }
 
-    /// When policyd says that nobody calls, or nobody who may do anything, that is remembered.
+    /// When policyd says that nobody calls, that is remembered.
     fn not_known(&self, error: ApiError) -> ApiError {
         match error {
             ApiError::Unauthenticated => {
                 self.gateway.callers.forget(&self.tag);
                 self.gateway.sources.failed(self.caller.source);
             }
-            ApiError::PolicyDenied(_) => self.gateway.callers.forget(&self.tag),
             _ => {}
         }
         error

@@ -40,6 +40,14 @@ pub async fn identify(
     }
 }
 
+/// Who sent a request, and whether that caller may do nothing at all: its rate is taken either way.
+pub struct Recognition {
+    /// Who it is.
+    pub subject: Subject,
+    /// Why it may do nothing.
+    pub denial: Option<ApiError>,
+}
+
 /// Asks policyd who sent a request that makes no sense; only a caller in good standing is then told what is
 /// wrong with it.
 ///
@@ -50,12 +58,20 @@ pub async fn recognise(
     caller: Caller<'_>,
     about: About,
     deadline: Deadline,
-) -> Result<Subject, ApiError> {
+) -> Result<Recognition, ApiError> {
     match policyd.identify(caller, deadline).await? {
         Recognised::Unauthenticated => Err(ApiError::Unauthenticated),
-        Recognised::Known(subject) => Ok(subject),
-        Recognised::Denied(verdict) => match policy::judge(verdict, about) {
-            Err(error) => Err(error),
+        Recognised::Known(subject) => Ok(Recognition {
+            subject,
+            denial: None,
+        }),
+        Recognised::Denied(subject, verdict) => match policy::judge(verdict, about) {
+            // A revoked or expired key is no key.
+            Err(ApiError::Unauthenticated) => Err(ApiError::Unauthenticated),
+            Err(denial) => Ok(Recognition {
+                subject,
+                denial: Some(denial),
+            }),
             Ok(_) => Err(policy::unexpected()),
         },
     }

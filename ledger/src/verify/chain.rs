@@ -21,6 +21,9 @@ use std::path::Path;
 /// line.
 const HEADS_KEPT: usize = 100_000;
 
+/// Records after which a ledger has a checkpoint, by a wide margin.
+const UNSIGNED_AT_MOST: u64 = 30_000;
+
 pub(super) struct ChainCheck<'k> {
     records: Records,
     name: LedgerName,
@@ -141,6 +144,10 @@ impl<'k> ChainCheck<'k> {
             }
             (_, None) if self.place.line == 0 => self.add(report, Finding::Empty),
             _ => {}
+        }
+        // A checkpoint is due far more often: without any, somebody has taken them out, or keyd was never there.
+        if self.key.is_some() && self.summary.checkpoints == 0 && self.summary.records > UNSIGNED_AT_MOST {
+            self.add(report, Finding::Unsigned(self.summary.records));
         }
         for (place, from, to) in std::mem::take(&mut self.missing) {
             report.add(Found {

@@ -60,6 +60,9 @@ pub enum Finding {
     /// It states another hash than the line has.
     #[error("the checkpoint covers record {0}, which has another hash")]
     OtherHead(u64),
+    /// So many records, and the key says nothing of any.
+    #[error("none of {0} records is covered by a checkpoint that the audit key signed")]
+    Unsigned(u64),
     /// A use that nobody permitted.
     #[error("record {0} is a use without a permit in the decisions")]
     UseWithoutPermit(u64),

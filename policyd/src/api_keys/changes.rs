@@ -37,6 +37,17 @@ pub struct By {
     pub slot: Option<Slot>,
 }
 
+impl By {
+    /// Judged a moment ago; revoked since, perhaps.
+    fn still_stands(&self, scope: &TenantScope<'_, Write>) -> Result<(), Failure> {
+        let Some(own) = &self.bounds else { return Ok(()) };
+        match scope.standing(own.api_key)? {
+            Some(standing) if !standing.is_revoked => Ok(()),
+            _ => Err(AskFailure::ApiKeyRevoked.into()),
+        }
+    }
+}
+
 impl ApiKeyChanges {
     /// Makes an API key.
     ///
@@ -46,9 +57,7 @@ impl ApiKeyChanges {
         if by.bounds.as_ref().is_some_and(|own| !may_hand_on(own, &terms)) {
             return Err(AskFailure::BeyondOwnRights.into());
         }
-        self.recorder
-            .announce(&by.actor, "api-key-created", Some(tenant))
-            .await?;
+        let recorder = self.recorder.clone();
         let secret = ApiKeySecretText::generate();
         let hashes = self.hasher.hashes(tenant, &secret);
         let row = NewApiKeyRow {
@@ -59,21 +68,20 @@ impl ApiKeyChanges {
             networks: terms.networks,
             created_at_ms: clock::now_ms(),
         };
-        let actor = by.actor;
-        let outcome = self
-            .writer
+        self.writer
             .change(move |view| {
                 let scope = by.actor.scope(view, tenant)?;
+                by.still_stands(&scope)?;
                 // In the transaction that stores it, so that two at once cannot both be the last one allowed.
                 let held = scope.unrevoked_api_keys()?;
                 if by.limit.is_some_and(|limit| held >= limit) {
                     return Err(Failure::from(AskFailure::QuotaSpent(Quota::ApiKeys)));
                 }
                 scope.insert_api_key(&row, &hashes)?;
-                answer(&scope, row.id, &secret, by.slot.as_ref())
+                let outcome = answer(&scope, row.id, &secret, by.slot.as_ref())?;
+                record(&recorder, "api-key-created", &by.actor, tenant, outcome)
             })
-            .await?;
-        self.record("api-key-created", &actor, tenant, outcome).await
+            .await
     }
 
     /// Gives an API key another secret; the old one is dead on the next request.
@@ -81,31 +89,28 @@ impl ApiKeyChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn rotate(&self, by: By, tenant: TenantId, id: ApiKeyId) -> Result<Outcome, Failure> {
-        self.recorder
-            .announce(&by.actor, "api-key-rotated", Some(tenant))
-            .await?;
+        let recorder = self.recorder.clone();
         let secret = ApiKeySecretText::generate();
         let hashes = self.hasher.hashes(tenant, &secret);
-        let actor = by.actor;
-        let outcome = self
-            .writer
+        self.writer
             .change(move |view| {
                 let scope = by.actor.scope(view, tenant)?;
-                let record = find(&scope, id)?;
+                by.still_stands(&scope)?;
+                let held = find(&scope, id)?;
                 if by
                     .bounds
                     .as_ref()
-                    .is_some_and(|own| own.api_key != id && !may_hand_on(own, &terms_of(&record)))
+                    .is_some_and(|own| own.api_key != id && !may_hand_on(own, &terms_of(&held)))
                 {
                     return Err(Failure::from(AskFailure::BeyondOwnRights));
                 }
-                if record.revoked_at_ms.is_some() || !scope.replace_secret(id, &hashes)? {
+                if held.revoked_at_ms.is_some() || !scope.replace_secret(id, &hashes)? {
                     return Err(AskFailure::ApiKeyRevoked.into());
                 }
-                answer(&scope, id, &secret, by.slot.as_ref())
+                let outcome = answer(&scope, id, &secret, by.slot.as_ref())?;
+                record(&recorder, "api-key-rotated", &by.actor, tenant, outcome)
             })
-            .await?;
-        self.record("api-key-rotated", &actor, tenant, outcome).await
+            .await
     }
 
     /// Revokes an API key for good.
@@ -113,37 +118,35 @@ impl ApiKeyChanges {
     /// # Errors
     /// [`Failure`].
     pub async fn revoke(&self, actor: Actor, tenant: TenantId, id: ApiKeyId) -> Result<Outcome, Failure> {
-        self.recorder
-            .announce(&actor, "api-key-revoked", Some(tenant))
-            .await?;
-        let outcome = self
-            .writer
+        let recorder = self.recorder.clone();
+        self.writer
             .change(move |view| {
                 let scope = actor.scope(view, tenant)?;
                 find(&scope, id)?;
                 scope.revoke_api_key(id, clock::now_ms())?;
-                find(&scope, id).map(Outcome::ApiKey)
+                let outcome = Outcome::ApiKey(find(&scope, id)?);
+                record(&recorder, "api-key-revoked", &actor, tenant, outcome)
             })
-            .await?;
-        self.record("api-key-revoked", &actor, tenant, outcome).await
+            .await
     }
+}
 
-    async fn record(
-        &self,
-        what: &'static str,
-        actor: &Actor,
-        tenant: TenantId,
-        outcome: Outcome,
-    ) -> Result<Outcome, Failure> {
-        let mut change = actor.change(what, Some(tenant));
-        if let Outcome::ApiKeySecret(record, _) | Outcome::ApiKey(record) = &outcome {
-            change.subject = Some(record.id.to_string().into());
-            change.value = Some(record.scopes.to_string().into());
-            tracing::info!(%tenant, api_key = %record.id, version = record.version, "{what}");
-        }
-        self.recorder.done(change).await;
-        Ok(outcome)
+/// The last thing in a transaction.
+fn record(
+    recorder: &Recorder,
+    what: &'static str,
+    actor: &Actor,
+    tenant: TenantId,
+    outcome: Outcome,
+) -> Result<Outcome, Failure> {
+    let mut change = actor.change(what, Some(tenant));
+    if let Outcome::ApiKeySecret(record, _) | Outcome::ApiKey(record) = &outcome {
+        change.subject = Some(record.id.to_string().into());
+        change.value = Some(record.scopes.to_string().into());
+        tracing::info!(%tenant, api_key = %record.id, version = record.version, "{what}");
     }
+    recorder.before_commit(change)?;
+    Ok(outcome)
 }
 
 fn answer(

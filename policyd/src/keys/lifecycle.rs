@@ -14,7 +14,7 @@ use crate::keyd::{Keyd, KeydFailure};
 use crate::record::Recorder;
 use crate::store::{Reader, Writer};
 use chancel_domain::plan::Limits;
-use chancel_domain::{Algorithm, KeyState, KeyVersion, Operation};
+use chancel_domain::{Algorithm, KeyVersion, Operation};
 use chancel_ledger::Change;
 use chancel_link::CallError;
 use chancel_wire::keyd::KeyIdentity;
@@ -95,22 +95,24 @@ impl Lifecycle {
         let operation = order.grant.operation();
         let limits = order.limits;
         let _lock = self.lock(&order, algorithm).await?;
+        let recorder = self.recorder.clone();
         let key = self
             .writer
             .change(move |view| {
                 let scope = view.tenant(&context);
-                change_state(&scope, algorithm, version, operation, destroy_after_days, &limits)
+                let key = change_state(&scope, algorithm, version, operation, destroy_after_days, &limits)?;
+                let what = match operation {
+                    Operation::ArchiveKey => "key-archived",
+                    Operation::RestoreKey => "key-restored",
+                    Operation::ScheduleDestruction => "key-destruction-scheduled",
+                    Operation::CancelDestruction => "key-destruction-cancelled",
+                    // The only other one in the table of transitions that comes here.
+                    _ => "key-retired",
+                };
+                record(&recorder, what, &context, &key)?;
+                Ok::<_, Failure>(key)
             })
             .await?;
-        let what = match key.state {
-            KeyState::Retired if operation == Operation::RestoreKey => "key-restored",
-            KeyState::Archived if operation == Operation::CancelDestruction => "key-destruction-cancelled",
-            KeyState::Retired => "key-retired",
-            KeyState::Archived => "key-archived",
-            KeyState::PendingDestruction => "key-destruction-scheduled",
-            KeyState::Active | KeyState::Destroyed => "key-changed",
-        };
-        self.record(what, &context, &key).await;
         Ok(Outcome::Key(key))
     }
 
@@ -138,8 +140,8 @@ impl Lifecycle {
         // A failure here leaves the reservation: whether the row became active on the disk is unknown, and only
         // a later look can tell.
         let slot = order.slot;
-        let (key, outcome) = self
-            .writer
+        let recorder = self.recorder.clone();
+        self.writer
             .change(move |view| {
                 let scope = view.tenant(&context);
                 let (key, old_version) = activate(&scope, &reserved, &public_key)?;
@@ -154,15 +156,14 @@ impl Lifecycle {
                 if let Some(slot) = &slot {
                     slot.keep(&scope, &outcome)?;
                 }
-                Ok((key, outcome))
+                let what = match purpose {
+                    Purpose::First => "key-generated",
+                    Purpose::Next => "key-rotated",
+                };
+                record(&recorder, what, &context, &key)?;
+                Ok(outcome)
             })
-            .await?;
-        let what = match purpose {
-            Purpose::First => "key-generated",
-            Purpose::Next => "key-rotated",
-        };
-        self.record(what, &context, &key).await;
-        Ok(outcome)
+            .await
     }
 
     async fn reserve(
@@ -250,33 +251,43 @@ impl Lifecycle {
         }
         // What cannot be undone is not begun without a record of it.
         self.recorder
-            .changed(destruction("key-destruction-begun", &key))
+            .announce(destruction("key-destruction-begun", &key))
             .await?;
         self.keyd.destroy(key).await?;
+        let recorder = self.recorder.clone();
         let destroyed = self
             .writer
-            .change(move |view| view.destruction().destroyed(&key, clock::now_ms()))
+            .change(move |view| {
+                let destroyed = view.destruction().destroyed(&key, clock::now_ms())?;
+                if destroyed {
+                    recorder.before_commit(destruction("key-destroyed", &key))?;
+                }
+                Ok::<_, Failure>(destroyed)
+            })
             .await?;
         if destroyed {
             tracing::info!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version, key = %key.handle,
                 "key destroyed");
-            self.recorder.done(destruction("key-destroyed", &key)).await;
         }
         Ok(destroyed)
     }
+}
 
-    async fn record(&self, what: &'static str, context: &ServiceContext, key: &KeyView) {
-        tracing::info!(tenant = %context.tenant(), api_key = %context.api_key(), request = %context.request(),
-            algorithm = %key.algorithm, version = %key.version, key = %key.handle, "{what}");
-        self.recorder
-            .done(Change {
-                algorithm: Some(key.algorithm),
-                key_version: Some(key.version),
-                key: Some(key.handle),
-                ..Actor::Tenant(*context).change(what, Some(context.tenant()))
-            })
-            .await;
-    }
+/// The last thing in a transaction.
+fn record(
+    recorder: &Recorder,
+    what: &'static str,
+    context: &ServiceContext,
+    key: &KeyView,
+) -> Result<(), Failure> {
+    tracing::info!(tenant = %context.tenant(), api_key = %context.api_key(), request = %context.request(),
+        algorithm = %key.algorithm, version = %key.version, key = %key.handle, "{what}");
+    Ok(recorder.before_commit(Change {
+        algorithm: Some(key.algorithm),
+        key_version: Some(key.version),
+        key: Some(key.handle),
+        ..Actor::Tenant(*context).change(what, Some(context.tenant()))
+    })?)
 }
 
 fn destruction(what: &'static str, key: &KeyIdentity) -> Change<'static> {

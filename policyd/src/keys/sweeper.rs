@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How often while keyd is away, without which nothing is destroyed.
+const UNTIL_KEYD: Duration = Duration::from_secs(1);
 /// Keys of one look.
 const MOST: usize = 64;
 /// By how much the wall clock may have run ahead of the monotonic one: synchronisation corrects seconds. Beyond that it
@@ -51,11 +53,13 @@ impl Sweeper {
             if let Err(error) = self.sweep(!leapt, &stopped).await {
                 tracing::warn!(%error, "what has a date could not be looked for");
             }
+            let pause = if self.keyd.is_present() {
+                INTERVAL
+            } else {
+                UNTIL_KEYD
+            };
             // A sender that is gone stops as well.
-            if timeout(INTERVAL, stopped.wait_for(|stopped| *stopped))
-                .await
-                .is_ok()
-            {
+            if timeout(pause, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
                 return;
             }
         }

@@ -45,7 +45,8 @@ async fn flush(usage: &Usage, ledger: &Ledger, writer: &Writer) -> Result<(), St
         let _ = sender.send(outcome);
     });
     if !matches!(durable.await, Ok(Ok(()))) {
-        // The ledger is in trouble; it says so itself.
+        // The ledger is in trouble; it says so itself. What was only looked at need not be kept for that.
+        usage.written(&[]);
         return Ok(());
     }
     let id = *ledger.id().as_bytes();

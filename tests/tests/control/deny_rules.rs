@@ -31,7 +31,6 @@ fn a_deny_rule_denies_where_all_its_conditions_hold_and_nowhere_else() {
     let system = SYSTEM.join();
     let party = Party::new(&system, "conditions", "enterprise");
     let holds = [
-        json!({}),
         json!({"operations": ["sign"]}),
         json!({"operations": ["decrypt", "sign"]}),
         json!({"algorithms": [SIGNATURE]}),
@@ -54,7 +53,6 @@ fn a_deny_rule_denies_where_all_its_conditions_hold_and_nowhere_else() {
     for (conditions, denies) in rules.chain(does_not.iter().map(|rule| (rule, false))) {
         let mut rule = conditions.clone();
         rule["name"] = "a rule".into();
-        // By an operator's hand for the rule that denies everything, its removal included.
         let id = party.add_rule(&rule);
         if denies {
             denied(&system, sign(&party), POLICY, "tenant-rule");
