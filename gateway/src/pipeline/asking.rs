@@ -206,12 +206,9 @@ impl<'a> Stages<'a> {
 
     /// When policyd says that nobody calls, that is remembered.
     fn not_known(&self, error: ApiError) -> ApiError {
-        match error {
-            ApiError::Unauthenticated => {
-                self.gateway.callers.forget(&self.tag);
-                self.gateway.sources.failed(self.caller.source);
-            }
-            _ => {}
+        if error == ApiError::Unauthenticated {
+            self.gateway.callers.forget(&self.tag);
+            self.gateway.sources.failed(self.caller.source);
         }
         error
     }
