@@ -261,3 +261,28 @@ fn each_use_in_break_glass_is_in_the_ledger_the_log_and_the_metrics() {
         "and the verifier counts them"
     );
 }
+
+#[test]
+fn an_api_key_that_was_revoked_a_moment_ago_is_not_served_in_break_glass() {
+    let scene = Scene::new();
+    needs_root!(
+        scene.system,
+        "break_glass::an_api_key_that_was_revoked_a_moment_ago_is_not_served_in_break_glass"
+    );
+    let id = scene.tenant.id.to_string();
+    let path = format!("/api/v1/tenants/{id}/api-keys");
+    let made = scene
+        .api
+        .post(&path, &json!({"name": "stolen", "scopes": ["*"]}))
+        .expect("an API key");
+    let thief = Api::new(scene.system.client(made["api_key"].as_str()));
+    thief.sign(b"m").expect("seen by the gateway");
+    let key_id = made["key_id"].as_str().expect("its id");
+    let gone = format!("{path}/{key_id}");
+    assert_eq!(scene.api.client().delete(&gone).expect("an answer").status, 200);
+    let scene = scene.without_policyd();
+    scene.open("1m");
+    scene.wait_open();
+    assert_eq!(thief.sign(b"m").expect_err("revoked").code().0, 503);
+    scene.api.sign(b"m").expect("the one that was not revoked");
+}

@@ -154,3 +154,33 @@ fn what_belongs_to_no_tenant_cannot_be_suspended_deleted_or_given_keys() {
         .get("/api/v1/tenants/")
         .expect("operators stand");
 }
+
+#[test]
+fn a_suspended_tenant_is_held_to_its_rate_whatever_it_sends() {
+    let system = Installation::new();
+    let tenant = system.tenant("noisy", "free");
+    let api_key = system.api_key(&tenant, "*");
+    let api = system.api(&api_key);
+    api.get("/api/v1/tenants/me").expect("known");
+    system.cli(&["tenant", "suspend", &tenant.id.to_string()]);
+    let denials = || system.records(LedgerName::Decisions).kind("deny").count();
+    let before = denials();
+    let mut limited = 0;
+    for number in 0..400 {
+        // Changes and nonsense are asked about first; neither is to be a way around the rate.
+        let answer = if number % 2 == 0 {
+            api.client()
+                .post("/api/v1/kms/keys/generate", &json!({"algorithm": KEM}))
+        } else {
+            api.client()
+                .post("/api/v1/signature/sign", &json!({"message": 7}))
+        };
+        limited += usize::from(answer.expect("an answer").status == 429);
+    }
+    let denied = denials() - before;
+    assert!(
+        limited > 0 && denied + limited <= 400,
+        "{limited} limited, {denied} denied"
+    );
+    assert!(denied < 200, "each is a line in the ledger: {denied}");
+}
