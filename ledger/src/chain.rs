@@ -53,19 +53,22 @@ impl Hash {
         Some(Self(bytes))
     }
 
-    fn write(&self, line: &mut Vec<u8>) {
+    /// Its 64 hexadecimal digits. In the path of every line, so not a digit at a time.
+    fn digits(&self) -> [u8; HEX_LEN] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in self.0 {
-            for nibble in [byte >> 4, byte & 15] {
-                line.extend(DIGITS.get(usize::from(nibble)));
-            }
+        let mut digits = [0; HEX_LEN];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            // NOTE(index): four bits each.
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
+        digits
     }
 }
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digits = self.digits();
+        f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -88,7 +91,7 @@ const fn digit(byte: u8) -> Option<u8> {
 pub(crate) fn seal(line: &mut Vec<u8>, start: usize, previous: &Hash) -> Hash {
     let hash = previous.of_next(line.get(start..).unwrap_or_default());
     line.extend_from_slice(BEFORE);
-    hash.write(line);
+    line.extend_from_slice(&hash.digits());
     line.extend_from_slice(AFTER);
     line.push(b'\n');
     hash
