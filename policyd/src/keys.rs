@@ -7,7 +7,7 @@ mod locks;
 mod reconcile;
 mod sweeper;
 
-pub use changes::{DESTRUCTION_DAYS, RESTORE_WINDOW_MS};
+pub use changes::usual_destruction;
 pub use lifecycle::{Lifecycle, Order};
 pub use locks::{Busy, KeyLock, KeyLocks};
 pub use reconcile::Reconciler;

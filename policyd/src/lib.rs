@@ -20,6 +20,7 @@ pub mod identifier;
 pub mod keyd;
 pub mod keys;
 pub mod metrics;
+pub mod paging;
 pub mod permit;
 pub mod plans;
 pub mod policies;

@@ -34,7 +34,7 @@ pub use keys::StateDates;
 pub use reader::{ReadView, Reader};
 pub use scope::TenantScope;
 pub use tenants::{Operators, TenantRow};
-pub use usage::{UsageAddition, UsageChange, UsageTables};
+pub use usage::{UsageFigure, UsageTables};
 pub use walk::{Walk, WalkedRow};
 pub use writer::{WriteView, Writer, WriterThread};
 

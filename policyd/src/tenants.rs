@@ -4,7 +4,7 @@ use crate::actor::Actor;
 use crate::admin::Operator;
 use crate::failure::Failure;
 use crate::idempotency::Slot;
-use crate::keys::DESTRUCTION_DAYS;
+use crate::keys::usual_destruction;
 use crate::record::Recorder;
 use crate::store::{Read, StoreError, TenantScope, Writer};
 use crate::usage::{Month, Usage};
@@ -17,8 +17,6 @@ use chancel_wire::admin::TenantRecord;
 use chancel_wire::policyd::{AskFailure, Outcome, TenantView};
 use std::borrow::Cow;
 use std::sync::Arc;
-
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Changes tenants.
 #[derive(Clone)]
@@ -144,8 +142,7 @@ impl TenantChanges {
                     .tenant(id)?
                     .ok_or_else(|| Failure::from(AskFailure::TenantNotFound))?;
                 let now_ms = clock::now_ms();
-                let destroy_at_ms = now_ms.saturating_add(i64::from(DESTRUCTION_DAYS.usual) * DAY_MS);
-                operators.delete_tenant(id, destroy_at_ms, now_ms)?;
+                operators.delete_tenant(id, usual_destruction(now_ms), now_ms)?;
                 record(&recorder, operator, "tenant-deleted", id, None)?;
                 Ok::<_, Failure>(tenant)
             })

@@ -12,7 +12,7 @@ pub use flush::flush_until_stopped;
 pub use period::{Day, Month};
 pub use replay::{ReplayError, catch_up};
 
-use crate::store::{Read, StoreError, TenantScope, UsageChange};
+use crate::store::{Read, StoreError, TenantScope, UsageFigure};
 use chancel_domain::operation::Place;
 use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
 use chancel_ledger::Position;
@@ -170,7 +170,7 @@ impl Usage {
     }
 
     /// What the database does not have yet, and up to which record.
-    fn unwritten(&self) -> (Vec<UsageChange>, u64) {
+    fn unwritten(&self) -> (Vec<UsageFigure>, u64) {
         let state = self.state();
         let calls = state
             .calls
@@ -178,34 +178,34 @@ impl Usage {
             .filter(|(_, count)| count.total != count.stored);
         let uses = state.uses.iter().filter(|(_, count)| count.total != count.stored);
         let mut changes: Vec<_> = calls
-            .map(|((tenant, month), count)| UsageChange::Calls(*tenant, *month, count.total))
+            .map(|((tenant, month), count)| UsageFigure::Calls(*tenant, *month, count.total))
             .collect();
         changes.extend(uses.map(|((tenant, algorithm, day), count)| {
-            UsageChange::Uses(*tenant, *algorithm, *day, count.total)
+            UsageFigure::Uses(*tenant, *algorithm, *day, count.total)
         }));
         let last_used = state.last_used.iter();
         changes.extend(last_used.map(|((tenant, algorithm, version), at)| {
-            UsageChange::LastUsed(*tenant, *algorithm, *version, *at)
+            UsageFigure::LastUsed(*tenant, *algorithm, *version, *at)
         }));
         (changes, state.seq)
     }
 
     /// The database has these now. What nobody asked for since the last time is forgotten here: it can be read.
-    fn written(&self, changes: &[UsageChange]) {
+    fn written(&self, changes: &[UsageFigure]) {
         let mut state = self.state();
         for change in changes {
             match change {
-                UsageChange::Calls(tenant, month, total) => {
+                UsageFigure::Calls(tenant, month, total) => {
                     if let Some(count) = state.calls.get_mut(&(*tenant, *month)) {
                         count.stored = *total;
                     }
                 }
-                UsageChange::Uses(tenant, algorithm, day, total) => {
+                UsageFigure::Uses(tenant, algorithm, day, total) => {
                     if let Some(count) = state.uses.get_mut(&(*tenant, *algorithm, *day)) {
                         count.stored = *total;
                     }
                 }
-                UsageChange::LastUsed(tenant, algorithm, version, at) => {
+                UsageFigure::LastUsed(tenant, algorithm, version, at) => {
                     let key = (*tenant, *algorithm, *version);
                     if state.last_used.get(&key) == Some(at) {
                         state.last_used.remove(&key);

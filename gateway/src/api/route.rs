@@ -85,27 +85,18 @@ struct Row {
 }
 
 const fn get(route: Route, path: &'static str, name: &'static str) -> Row {
-    let method = Method::GET;
-    Row {
-        route,
-        method,
-        path,
-        name,
-    }
+    row(Method::GET, route, path, name)
 }
 
 const fn post(route: Route, path: &'static str, name: &'static str) -> Row {
-    let method = Method::POST;
-    Row {
-        route,
-        method,
-        path,
-        name,
-    }
+    row(Method::POST, route, path, name)
 }
 
 const fn delete(route: Route, path: &'static str, name: &'static str) -> Row {
-    let method = Method::DELETE;
+    row(Method::DELETE, route, path, name)
+}
+
+const fn row(method: Method, route: Route, path: &'static str, name: &'static str) -> Row {
     Row {
         route,
         method,

@@ -4,10 +4,10 @@ use super::{Admin, Operator};
 use crate::ask::{Request, explained};
 use crate::clock;
 use crate::failure::Failure;
+use crate::paging::page;
 use crate::tenants;
 use chancel_domain::TenantId;
 use chancel_wire::admin::{AdminReply, AdminRequest, Status};
-use chancel_wire::limits::ADMIN_PAGE;
 use chancel_wire::policyd::{AskFailure, Question};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,17 +18,14 @@ impl Admin {
     pub(super) fn read(&self, operator: Operator, request: AdminRequest) -> Result<AdminReply, Failure> {
         match request {
             AdminRequest::ListTenants { after } => self.reader.look(|view| {
-                let mut tenants = view.operators(&operator).tenants_after(after, ADMIN_PAGE + 1)?;
-                let more = tenants.len() > ADMIN_PAGE;
-                tenants.truncate(ADMIN_PAGE);
+                let operators = view.operators(&operator);
+                let (tenants, more) = page(|most| operators.tenants_after(after, most))?;
                 Ok(AdminReply::Tenants { tenants, more })
             }),
             AdminRequest::ListApiKeys { tenant, after } => self.reader.look(|view| {
                 let found = view.operators(&operator).scope(tenant)?;
                 let (_, scope) = found.ok_or(AskFailure::TenantNotFound)?;
-                let mut api_keys = scope.api_keys_after(after, ADMIN_PAGE + 1)?;
-                let more = api_keys.len() > ADMIN_PAGE;
-                api_keys.truncate(ADMIN_PAGE);
+                let (api_keys, more) = page(|most| scope.api_keys_after(after, most))?;
                 Ok(AdminReply::ApiKeys { api_keys, more })
             }),
             AdminRequest::ListDenyRules(tenant) => self.reader.look(|view| {

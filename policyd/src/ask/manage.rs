@@ -9,12 +9,12 @@ use crate::decide::Grant;
 use crate::failure::Failure;
 use crate::idempotency::{Begun, Slot};
 use crate::keys::Order;
+use crate::paging::page;
 use crate::store::{Read, ReadView, StoreError, TenantScope};
 use crate::tenants;
 use chancel_domain::plan::Plans;
 use chancel_domain::{ApiKeyId, TenantId};
 use chancel_link::{Handled, Reply};
-use chancel_wire::limits::ADMIN_PAGE;
 use chancel_wire::policyd::{
     Ask, AskFailure, KeyView, Outcome, PolicydFailure, PolicydReply, Question, Subject, Verdict,
 };
@@ -253,10 +253,9 @@ impl Asks {
         plans: &Plans,
     ) -> Result<Result<Outcome, AskFailure>, StoreError> {
         let operators = view.operators(operator);
-        let records = operators.tenants_after(after, ADMIN_PAGE + 1)?;
-        let more = records.len() > ADMIN_PAGE;
+        let (records, more) = page(|most| operators.tenants_after(after, most))?;
         let mut tenants = Vec::with_capacity(records.len());
-        for record in records.iter().take(ADMIN_PAGE) {
+        for record in &records {
             if let Some((_, scope)) = operators.scope(record.id)? {
                 tenants.extend(tenants::view(&scope, &self.usage, plans)?);
             }
@@ -309,8 +308,6 @@ fn key(asks: &Asks, scope: &TenantScope<'_, Read>, key: Option<KeyView>) -> Resu
 }
 
 fn api_keys(scope: &TenantScope<'_, Read>, after: Option<ApiKeyId>) -> Result<Outcome, StoreError> {
-    let mut api_keys = scope.api_keys_after(after, ADMIN_PAGE + 1)?;
-    let more = api_keys.len() > ADMIN_PAGE;
-    api_keys.truncate(ADMIN_PAGE);
+    let (api_keys, more) = page(|most| scope.api_keys_after(after, most))?;
     Ok(Outcome::ApiKeys { api_keys, more })
 }

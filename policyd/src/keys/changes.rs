@@ -13,20 +13,20 @@ use chancel_wire::policyd::{AskFailure, KeyView, Quota};
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// How long an archived key can be restored.
-pub const RESTORE_WINDOW_MS: i64 = 30 * DAY_MS;
+const RESTORE_WINDOW_MS: i64 = 30 * DAY_MS;
 
 /// By how many days destruction is put off.
-pub struct DestructionDays {
+struct DestructionDays {
     /// At least.
-    pub least: u16,
+    least: u16,
     /// When nobody says.
-    pub usual: u16,
+    usual: u16,
     /// At most.
-    pub most: u16,
+    most: u16,
 }
 
 /// By how many days destruction is put off.
-pub const DESTRUCTION_DAYS: DestructionDays = DestructionDays {
+const DESTRUCTION_DAYS: DestructionDays = DestructionDays {
     least: 7,
     usual: 30,
     most: 365,
@@ -166,7 +166,16 @@ fn destroy_at(now_ms: i64, days: Option<u16>) -> Result<i64, AskFailure> {
     if !(DESTRUCTION_DAYS.least..=DESTRUCTION_DAYS.most).contains(&days) {
         return Err(AskFailure::DestructionDays);
     }
-    Ok(now_ms.saturating_add(i64::from(days) * DAY_MS))
+    Ok(days_after(now_ms, days))
+}
+
+/// When keys are destroyed that leave now, when nobody says for how long to wait. Unix milliseconds.
+pub fn usual_destruction(now_ms: i64) -> i64 {
+    days_after(now_ms, DESTRUCTION_DAYS.usual)
+}
+
+fn days_after(now_ms: i64, days: u16) -> i64 {
+    now_ms.saturating_add(i64::from(days) * DAY_MS)
 }
 
 #[cfg(test)]

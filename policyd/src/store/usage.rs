@@ -7,9 +7,9 @@ use crate::usage::{Day, Month};
 use chancel_domain::{Algorithm, KeyVersion, TenantId};
 use rusqlite::{OptionalExtension, params};
 
-/// A count as it is now.
+/// A count: as it is now, or what is to be added to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UsageChange {
+pub enum UsageFigure {
     /// Calls in a month.
     Calls(TenantId, Month, u64),
     /// Private-key uses on a day.
@@ -18,15 +18,11 @@ pub enum UsageChange {
     LastUsed(TenantId, Algorithm, KeyVersion, i64),
 }
 
-/// What is to be added to a count.
+/// What becomes of the count that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UsageAddition {
-    /// Calls in a month.
-    Calls(TenantId, Month, u64),
-    /// Private-key uses on a day.
-    Uses(TenantId, Algorithm, Day, u64),
-    /// When a key's private half was last used, Unix milliseconds.
-    LastUsed(TenantId, Algorithm, KeyVersion, i64),
+enum Stored {
+    Replaced,
+    AddedTo,
 }
 
 /// The tables of usage.
@@ -43,64 +39,16 @@ impl<'a> UsageTables<'a> {
     ///
     /// # Errors
     /// [`StoreError`] when they could not be stored.
-    pub fn apply(&self, changes: &[UsageChange]) -> Result<(), StoreError> {
-        for change in changes {
-            match *change {
-                UsageChange::Calls(tenant, month, total) => self.calls(
-                    "INSERT INTO usage_months (tenant_id, month, calls)
-                     SELECT id, ?2, ?3 FROM tenants WHERE id = ?1 AND status <> 'deleted'
-                     ON CONFLICT (tenant_id, month) DO UPDATE SET calls = excluded.calls",
-                    tenant,
-                    month,
-                    total,
-                )?,
-                UsageChange::Uses(tenant, algorithm, day, total) => self.uses(
-                    "INSERT INTO usage_days (tenant_id, algorithm, day, uses)
-                     SELECT id, ?2, ?3, ?4 FROM tenants WHERE id = ?1 AND status <> 'deleted'
-                     ON CONFLICT (tenant_id, algorithm, day) DO UPDATE SET uses = excluded.uses",
-                    tenant,
-                    algorithm,
-                    day,
-                    total,
-                )?,
-                UsageChange::LastUsed(tenant, algorithm, version, at) => {
-                    self.last_used(tenant, algorithm, version, at)?;
-                }
-            }
-        }
-        Ok(())
+    pub fn apply(&self, totals: &[UsageFigure]) -> Result<(), StoreError> {
+        self.write(totals, Stored::Replaced)
     }
 
     /// Adds to counts.
     ///
     /// # Errors
     /// [`StoreError`] when they could not be stored.
-    pub fn add(&self, additions: &[UsageAddition]) -> Result<(), StoreError> {
-        for addition in additions {
-            match *addition {
-                UsageAddition::Calls(tenant, month, more) => self.calls(
-                    "INSERT INTO usage_months (tenant_id, month, calls)
-                     SELECT id, ?2, ?3 FROM tenants WHERE id = ?1 AND status <> 'deleted'
-                     ON CONFLICT (tenant_id, month) DO UPDATE SET calls = calls + excluded.calls",
-                    tenant,
-                    month,
-                    more,
-                )?,
-                UsageAddition::Uses(tenant, algorithm, day, more) => self.uses(
-                    "INSERT INTO usage_days (tenant_id, algorithm, day, uses)
-                     SELECT id, ?2, ?3, ?4 FROM tenants WHERE id = ?1 AND status <> 'deleted'
-                     ON CONFLICT (tenant_id, algorithm, day) DO UPDATE SET uses = uses + excluded.uses",
-                    tenant,
-                    algorithm,
-                    day,
-                    more,
-                )?,
-                UsageAddition::LastUsed(tenant, algorithm, version, at) => {
-                    self.last_used(tenant, algorithm, version, at)?;
-                }
-            }
-        }
-        Ok(())
+    pub fn add(&self, additions: &[UsageFigure]) -> Result<(), StoreError> {
+        self.write(additions, Stored::AddedTo)
     }
 
     /// The record up to which a ledger is counted; `None` when none of it is.
@@ -140,26 +88,55 @@ impl<'a> UsageTables<'a> {
         Ok(())
     }
 
-    fn calls(&self, sql: &'static str, tenant: TenantId, month: Month, count: u64) -> Result<(), StoreError> {
-        let mut statement = self.session.statement(sql)?;
-        statement.execute(params![tenant.as_bytes(), month.number(), signed(count)])?;
+    fn write(&self, figures: &[UsageFigure], stored: Stored) -> Result<(), StoreError> {
+        for figure in figures {
+            match *figure {
+                UsageFigure::Calls(tenant, month, count) => self.calls(tenant, month, count, stored)?,
+                UsageFigure::Uses(tenant, algorithm, day, count) => {
+                    self.uses(tenant, algorithm, day, count, stored)?;
+                }
+                UsageFigure::LastUsed(tenant, algorithm, version, at) => {
+                    self.last_used(tenant, algorithm, version, at)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn calls(&self, tenant: TenantId, month: Month, count: u64, stored: Stored) -> Result<(), StoreError> {
+        let mut statement = self.session.statement(
+            "INSERT INTO usage_months (tenant_id, month, calls)
+             SELECT id, ?2, ?3 FROM tenants WHERE id = ?1 AND status <> 'deleted'
+             ON CONFLICT (tenant_id, month) DO UPDATE SET calls = iif(?4, calls, 0) + excluded.calls",
+        )?;
+        statement.execute(params![
+            tenant.as_bytes(),
+            month.number(),
+            signed(count),
+            stored == Stored::AddedTo
+        ])?;
         Ok(())
     }
 
     fn uses(
         &self,
-        sql: &'static str,
         tenant: TenantId,
         algorithm: Algorithm,
         day: Day,
         count: u64,
+        stored: Stored,
     ) -> Result<(), StoreError> {
-        let mut statement = self.session.statement(sql)?;
+        let mut statement = self.session.statement(
+            "INSERT INTO usage_days (tenant_id, algorithm, day, uses)
+             SELECT id, ?2, ?3, ?4 FROM tenants WHERE id = ?1 AND status <> 'deleted'
+             ON CONFLICT (tenant_id, algorithm, day) DO UPDATE SET uses = iif(?5, uses, 0) + excluded.uses",
+        )?;
         statement.execute(params![
             tenant.as_bytes(),
             u16::from(algorithm),
             day.number(),
-            signed(count)
+            signed(count),
+            stored == Stored::AddedTo
         ])?;
         Ok(())
     }

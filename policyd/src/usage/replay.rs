@@ -2,7 +2,7 @@
 //! counted again from its records, once.
 
 use super::{Day, Month, counts};
-use crate::store::{StoreError, UsageAddition, Writer};
+use crate::store::{StoreError, UsageFigure, Writer};
 use chancel_domain::operation::Place;
 use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
 use chancel_ledger::{Ledger, Record, Records};
@@ -53,7 +53,7 @@ pub async fn catch_up(ledger: &Ledger, writer: &Writer) -> Result<u64, ReplayErr
     Ok(newest)
 }
 
-fn read(ledger: &Ledger, from: u64) -> io::Result<Vec<UsageAddition>> {
+fn read(ledger: &Ledger, from: u64) -> io::Result<Vec<UsageFigure>> {
     let mut calls = HashMap::new();
     let mut uses = HashMap::new();
     let mut last_used = HashMap::new();
@@ -80,13 +80,13 @@ fn read(ledger: &Ledger, from: u64) -> io::Result<Vec<UsageAddition>> {
     }
     let calls = calls
         .into_iter()
-        .map(|((tenant, month), more)| UsageAddition::Calls(tenant, month, more));
+        .map(|((tenant, month), more)| UsageFigure::Calls(tenant, month, more));
     let uses = uses
         .into_iter()
-        .map(|((tenant, algorithm, day), more)| UsageAddition::Uses(tenant, algorithm, day, more));
+        .map(|((tenant, algorithm, day), more)| UsageFigure::Uses(tenant, algorithm, day, more));
     let last_used = last_used
         .into_iter()
-        .map(|((tenant, algorithm, version), at)| UsageAddition::LastUsed(tenant, algorithm, version, at));
+        .map(|((tenant, algorithm, version), at)| UsageFigure::LastUsed(tenant, algorithm, version, at));
     Ok(calls.chain(uses).chain(last_used).collect())
 }
 

@@ -3,7 +3,7 @@
 use super::fixture::{Fixture, deny_rule};
 use crate::admin::Operator;
 use crate::api_keys::ServiceContext;
-use crate::store::{StateDates, StoredAnswer, UsageAddition, UsageChange};
+use crate::store::{StateDates, StoredAnswer, UsageFigure};
 use crate::usage::{Day, Month};
 use chancel_domain::{Algorithm, DenyRuleId, KeyHandle, KeyState, KeyVersion, TenantId};
 use chancel_wire::keyd::KeyIdentity;
@@ -66,8 +66,8 @@ fn of_a_deleted_tenant_nothing_is_left_but_its_keys_with_their_date() {
             };
             scope.keep_first_answer(&[1; 32], &answer, 0, 1)?;
             view.usage().apply(&[
-                UsageChange::Calls(owner.tenant(), Month::of(0), 5),
-                UsageChange::Uses(owner.tenant(), ALGORITHM, Day::of(0), 3),
+                UsageFigure::Calls(owner.tenant(), Month::of(0), 5),
+                UsageFigure::Uses(owner.tenant(), ALGORITHM, Day::of(0), 3),
             ])
         });
     }
@@ -163,13 +163,13 @@ fn counts_of_a_deleted_tenant_are_not_written_any_more() {
     delete(&fixture, tenant.id);
     fixture.change(move |view| {
         view.usage().apply(&[
-            UsageChange::Calls(tenant.id, Month::of(0), 5),
-            UsageChange::Uses(tenant.id, ALGORITHM, Day::of(0), 5),
-            UsageChange::LastUsed(tenant.id, ALGORITHM, KeyVersion::FIRST, 5),
+            UsageFigure::Calls(tenant.id, Month::of(0), 5),
+            UsageFigure::Uses(tenant.id, ALGORITHM, Day::of(0), 5),
+            UsageFigure::LastUsed(tenant.id, ALGORITHM, KeyVersion::FIRST, 5),
         ])?;
         view.usage().add(&[
-            UsageAddition::Calls(tenant.id, Month::of(0), 5),
-            UsageAddition::Uses(tenant.id, ALGORITHM, Day::of(0), 5),
+            UsageFigure::Calls(tenant.id, Month::of(0), 5),
+            UsageFigure::Uses(tenant.id, ALGORITHM, Day::of(0), 5),
         ])
     });
     assert_eq!(rows(&fixture, "usage_months", tenant.id), 0);

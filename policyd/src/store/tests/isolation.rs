@@ -3,7 +3,7 @@
 use super::fixture::{Fixture, deny_rule};
 use crate::admin::Operator;
 use crate::api_keys::ServiceContext;
-use crate::store::{StateDates, StoredAnswer, UsageChange};
+use crate::store::{StateDates, StoredAnswer, UsageFigure};
 use crate::usage::{Day, Month};
 use chancel_domain::{Algorithm, DenyRuleId, KeyState, KeyVersion};
 
@@ -95,8 +95,8 @@ fn furnish(fixture: &Fixture, owner: ServiceContext, rule: DenyRuleId, answer: S
         scope.set_key_budget(ALGORITHM, Some(7))?;
         scope.keep_first_answer(&[1; 32], &answer, 0, 1)?;
         view.usage().apply(&[
-            UsageChange::Calls(tenant, Month::of(0), 5),
-            UsageChange::Uses(tenant, ALGORITHM, Day::of(0), 3),
+            UsageFigure::Calls(tenant, Month::of(0), 5),
+            UsageFigure::Uses(tenant, ALGORITHM, Day::of(0), 3),
         ])
     });
 }

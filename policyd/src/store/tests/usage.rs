@@ -1,7 +1,7 @@
 //! Counts of usage and the place in the ledger up to which they count: written together or not at all.
 
 use super::fixture::{Fixture, run};
-use crate::store::{StoreError, UsageAddition, UsageChange};
+use crate::store::{StoreError, UsageFigure};
 use crate::usage::{Day, Month};
 use chancel_domain::Algorithm;
 
@@ -16,14 +16,14 @@ fn counts_are_set_added_to_and_kept_apart_by_period() {
     let (month, next_month) = (Month::of(0), Month::of(Month::of(0).end_ms()));
     fixture.change(move |view| {
         view.usage().apply(&[
-            UsageChange::Calls(tenant.id, month, 5),
-            UsageChange::Uses(tenant.id, ALGORITHM, Day::of(0), 3),
+            UsageFigure::Calls(tenant.id, month, 5),
+            UsageFigure::Uses(tenant.id, ALGORITHM, Day::of(0), 3),
         ])?;
-        view.usage().apply(&[UsageChange::Calls(tenant.id, month, 6)])?;
+        view.usage().apply(&[UsageFigure::Calls(tenant.id, month, 6)])?;
         view.usage().add(&[
-            UsageAddition::Calls(tenant.id, month, 10),
-            UsageAddition::Calls(tenant.id, next_month, 1),
-            UsageAddition::Uses(tenant.id, ALGORITHM, Day::of(0), 10),
+            UsageFigure::Calls(tenant.id, month, 10),
+            UsageFigure::Calls(tenant.id, next_month, 1),
+            UsageFigure::Uses(tenant.id, ALGORITHM, Day::of(0), 10),
         ])
     });
     fixture.look(|view| {
@@ -44,7 +44,7 @@ fn a_change_that_fails_moves_neither_the_counts_nor_the_position() {
     fixture.change(|view| view.usage().set_position(&LEDGER, 7));
     let outcome: Result<(), StoreError> = run(fixture.store.writer.change(move |view| {
         view.usage()
-            .apply(&[UsageChange::Calls(tenant.id, Month::of(0), 5)])?;
+            .apply(&[UsageFigure::Calls(tenant.id, Month::of(0), 5)])?;
         view.usage().set_position(&LEDGER, 9)?;
         Err(StoreError::Overloaded)
     }));
@@ -85,7 +85,7 @@ fn the_time_of_the_last_use_never_goes_back() {
     for (at_ms, wanted) in [(10, 10), (5, 10), (11, 11)] {
         fixture.change(move |view| {
             view.usage()
-                .apply(&[UsageChange::LastUsed(tenant.id, ALGORITHM, key.version, at_ms)])
+                .apply(&[UsageFigure::LastUsed(tenant.id, ALGORITHM, key.version, at_ms)])
         });
         assert_eq!(last_used(), Some(wanted));
     }
