@@ -140,7 +140,7 @@ fn event(name: LedgerName, serial: u64) -> Event<'static> {
             request,
             operation: Operation::Sign,
             algorithm: Algorithm::MlDsa65,
-            key_version: KeyVersion::new(1),
+            key_version: KeyVersion::FIRST,
             key,
             target: None,
             permit: Some(permit),

@@ -1,8 +1,9 @@
 //! One authenticated connection: a thread reads frames, workers answer them in whatever order they finish.
 
-use crate::dispatch::Keyd;
 use crate::listen::AuthenticatedPeer;
-use chancel_wire::frame::{self, FrameBuffer};
+use crate::pool::Pools;
+use crate::round::{Question, Round};
+use chancel_wire::frame::{self, Frame, FrameBuffer};
 use chancel_wire::keyd::{KeydError, KeydReply};
 use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// A peer that does not take its answers within this time is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,16 +48,32 @@ impl Ended {
 /// The answering side of a connection, shared by its reader and the workers.
 struct Answers {
     stream: Mutex<UnixStream>,
+    peer: AuthenticatedPeer,
     in_flight: AtomicUsize,
 }
 
 /// One of the requests that may be under way on a connection; given back when dropped.
-struct Place(Arc<Answers>);
+pub struct Place(Arc<Answers>);
 
 impl Place {
     fn take(answers: &Arc<Answers>) -> Option<Self> {
         let place = Self(Arc::clone(answers));
         (answers.in_flight.fetch_add(1, Ordering::Relaxed) < MAX_IN_FLIGHT).then_some(place)
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> AuthenticatedPeer {
+        self.0.peer
+    }
+
+    /// Equal for places on one connection.
+    pub fn connection(&self) -> *const () {
+        Arc::as_ptr(&self.0).cast()
+    }
+
+    /// Sends frames to the peer.
+    pub fn write(&self, frames: &[u8]) {
+        self.0.write(frames);
     }
 }
 
@@ -67,12 +84,6 @@ impl Drop for Place {
 }
 
 impl Answers {
-    fn send(&self, correlation: u64, reply: &KeydReply<'_>) {
-        let mut bytes = frame::seal(correlation, 0, reply);
-        self.write(&bytes);
-        bytes.zeroize();
-    }
-
     fn write(&self, bytes: &[u8]) {
         // A poisoned lock means a half-written answer at worst, and the write below then fails or closes.
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +95,7 @@ impl Answers {
 }
 
 /// Serves a connection until it ends.
-pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) -> Ended {
+pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools) -> Ended {
     let Ok(writer) = stream.try_clone() else {
         return Ended::ByPeer;
     };
@@ -93,6 +104,7 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) 
     }
     let answers = Arc::new(Answers {
         stream: Mutex::new(writer),
+        peer,
         in_flight: AtomicUsize::new(0),
     });
     let mut buffer = FrameBuffer::new();
@@ -108,14 +120,7 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) 
                     answers.write(&frame::seal_ping(frame.correlation))
                 }
                 Ok(Some(frame)) => {
-                    accept(
-                        keyd,
-                        peer,
-                        &answers,
-                        frame.correlation,
-                        frame.budget_ms,
-                        frame.body,
-                    );
+                    accept(pools, &answers, &frame);
                 }
                 Ok(None) => break,
                 Err(_) => {
@@ -143,38 +148,25 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, keyd: &Arc<Keyd>) 
 }
 
 /// Queues one request for a worker, or refuses it at once.
-fn accept(
-    keyd: &Arc<Keyd>,
-    peer: AuthenticatedPeer,
-    answers: &Arc<Answers>,
-    correlation: u64,
-    budget_ms: u32,
-    body: &[u8],
-) {
-    let refuse = |error| {
-        keyd.metrics().refused(error);
-        answers.send(correlation, &KeydReply::Refused(error));
-    };
-    let Some(place) = Place::take(answers) else {
-        return refuse(KeydError::Overloaded);
-    };
-    let received = Instant::now();
-    let budget = Duration::from_millis(u64::from(budget_ms));
-    let body_len = body.len();
-    let body = Zeroizing::new(body.to_vec());
-    let worker_keyd = Arc::clone(keyd);
-    let job = move || {
-        let (keyd, Place(answers)) = (&worker_keyd, &place);
-        if received.elapsed() > budget {
-            keyd.metrics().refused(KeydError::DeadlinePassed);
-            answers.send(correlation, &KeydReply::Refused(KeydError::DeadlinePassed));
-        } else {
-            keyd.answer(peer, &body, &|reply| answers.send(correlation, reply));
-        }
-    };
-    // A job that is not queued is dropped, and its place with it.
-    if keyd.pools().of(peer).submit(body_len, Box::new(job)).is_err() {
-        refuse(KeydError::Overloaded);
+fn accept(pools: &Pools, answers: &Arc<Answers>, request: &Frame<'_>) {
+    let correlation = request.correlation;
+    let queued = Place::take(answers).is_some_and(|place| {
+        let question = Question {
+            place,
+            correlation,
+            received: Instant::now(),
+            budget: Duration::from_millis(request.budget_ms.into()),
+            body: Zeroizing::new(request.body.to_vec()),
+        };
+        let bytes = request.body.len();
+        let job = move |round: &mut Round| round.take_on(question);
+        // A job that is not queued is dropped, and its place with it.
+        pools.of(answers.peer).submit(bytes, Box::new(job)).is_ok()
+    });
+    if !queued {
+        let error = KeydError::Overloaded;
+        pools.keyd().metrics().refused(error);
+        answers.write(&frame::seal(correlation, 0, &KeydReply::Refused(error)));
     }
 }
 

@@ -9,8 +9,8 @@ use crate::listen::AuthenticatedPeer;
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::permit::PermitBook;
-use crate::pool::Pools;
 use crate::use_ledger::UseLedger;
+use chancel_ledger::Batch;
 use chancel_sandbox::Sandboxed;
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
@@ -28,9 +28,19 @@ pub struct Parts {
     pub uses: UseLedger,
     /// Closed.
     pub break_glass: BreakGlass,
-    /// The workers.
-    pub pools: Pools,
 }
+
+/// When an answer may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaves {
+    /// Whatever has to be recorded has been.
+    AtOnce,
+    /// When the records that were added have been written; if they cannot be, the answer is that.
+    Recorded,
+}
+
+/// Takes the one answer to a request.
+pub type Send<'a> = &'a mut dyn FnMut(Leaves, &KeydReply<'_>);
 
 /// Everything a request can reach.
 pub struct Keyd {
@@ -67,11 +77,6 @@ impl Keyd {
         &self.metrics
     }
 
-    /// The workers.
-    pub const fn pools(&self) -> &Pools {
-        &self.parts.pools
-    }
-
     /// All private keys.
     pub(crate) const fn keyring(&self) -> &Keyring {
         &self.parts.keyring
@@ -87,19 +92,28 @@ impl Keyd {
         &self.parts.audit_key
     }
 
-    /// Answers one request of one peer; `send` is called exactly once.
-    pub fn answer(&self, peer: AuthenticatedPeer, body: &[u8], send: &dyn Fn(&KeydReply<'_>)) {
+    /// Answers one request of one peer; `send` is called exactly once. What is to be recorded before the answer leaves is
+    /// added to `records`, for [`Self::record`].
+    pub fn answer(&self, peer: AuthenticatedPeer, body: &[u8], records: &mut Batch, send: Send<'_>) {
         let handled = chancel_wire::decode(body)
             .map_err(|_| KeydError::Malformed)
             .and_then(|request| admit(peer, request))
-            .and_then(|request| self.handle(peer, request, send));
+            .and_then(|request| self.handle(peer, request, records, send));
         if let Err(error) = handled {
             self.metrics.refused(error);
             if is_want_of_right(error) {
                 self.uses().refused(error, Instant::now());
             }
-            send(&KeydReply::Refused(error));
+            send(Leaves::AtOnce, &KeydReply::Refused(error));
         }
+    }
+
+    /// Records what was done.
+    ///
+    /// # Errors
+    /// `LedgerUnwritable`: none of the answers that wait for it may leave.
+    pub fn record(&self, records: &Batch) -> Result<(), KeydError> {
+        Ok(self.uses().write(records)?)
     }
 
     /// Once a second, on the thread that syncs the ledger, and a last time at the end: whatever time brings. Waits for no
@@ -125,36 +139,35 @@ impl Keyd {
         &self,
         peer: AuthenticatedPeer,
         request: KeydRequest<'_>,
-        send: &dyn Fn(&KeydReply<'_>),
+        records: &mut Batch,
+        send: Send<'_>,
     ) -> Result<(), KeydError> {
+        let mut at_once = |reply: KeydReply<'_>| send(Leaves::AtOnce, &reply);
         match request {
             KeydRequest::Use { permit, input } => {
-                let output = self.use_key(&self.permits.verify(&permit, input)?)?;
-                send(&KeydReply::Output(&output));
+                self.use_with_permit(&self.permits.verify(&permit, input)?, records, send);
             }
             KeydRequest::UseInBreakGlass { claims, input } => {
-                let output = self.use_in_break_glass(&claims, input)?;
-                send(&KeydReply::Output(&output));
+                at_once(KeydReply::Output(&self.use_in_break_glass(&claims, input)?));
             }
-            KeydRequest::Generate(key) => {
-                let key = self.generate(&key)?;
-                send(&KeydReply::Generated { public_key: &key });
-            }
+            KeydRequest::Generate(key) => at_once(KeydReply::Generated {
+                public_key: &self.generate(&key)?,
+            }),
             KeydRequest::Destroy(key) => {
                 self.destroy(&key)?;
-                send(&KeydReply::Destroyed);
+                at_once(KeydReply::Destroyed);
             }
-            KeydRequest::RenewPermitKey => send(&KeydReply::PermitKey(self.permits.renew()?)),
-            KeydRequest::Inventory { after } => send(&ops::inventory(self.keyring(), after)?),
+            KeydRequest::RenewPermitKey => at_once(KeydReply::PermitKey(self.permits.renew()?)),
+            KeydRequest::Inventory { after } => at_once(ops::inventory(self.keyring(), after)?),
             KeydRequest::SignCheckpoint(claims) => {
-                send(&KeydReply::Checkpoint(&self.sign_policyds_checkpoint(&claims)?));
+                at_once(KeydReply::Checkpoint(&self.sign_policyds_checkpoint(&claims)?));
             }
-            KeydRequest::AuditKey => send(&KeydReply::AuditKey(self.audit_key().public())),
+            KeydRequest::AuditKey => at_once(KeydReply::AuditKey(self.audit_key().public())),
             KeydRequest::BreakGlass(command) => {
-                send(&KeydReply::BreakGlass(self.command_break_glass(peer, &command)?));
+                at_once(KeydReply::BreakGlass(self.command_break_glass(peer, &command)?));
             }
-            KeydRequest::Health => send(&KeydReply::Healthy(self.health())),
-            KeydRequest::Metrics => send(&KeydReply::Metrics(self.samples())),
+            KeydRequest::Health => at_once(KeydReply::Healthy(self.health())),
+            KeydRequest::Metrics => at_once(KeydReply::Metrics(self.samples())),
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ pub mod permit;
 pub mod pool;
 #[cfg(test)]
 mod rig;
+pub mod round;
 pub mod run;
 pub mod use_ledger;
 pub mod verified;

@@ -1,7 +1,9 @@
 //! The workers: a fixed number of threads a role, and a bounded queue in front of each role's. Roles share no
 //! worker and no queue, so whatever the gateway sends or does not read, policyd's requests are begun.
 
+use crate::dispatch::Keyd;
 use crate::listen::AuthenticatedPeer;
+use crate::round::Round;
 use chancel_wire::hello::Role;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::io;
@@ -9,24 +11,51 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Requests that may wait for a worker; one more is refused at once.
 const QUEUE: usize = 1024;
 /// Bytes of requests that may wait or be under way; a request beyond is refused at once.
 const QUEUE_BYTES: usize = 128 << 20;
 
+/// How long a worker of the gateway's goes on to requests that wait before it sends the answers it has. A few requests
+/// take about this; where they wait for each other anyway nobody sees it.
+const ROUND: Duration = Duration::from_micros(500);
+
 /// A job a worker takes on.
-pub type Job = Box<dyn FnOnce() + Send>;
+pub type Job = Box<dyn FnOnce(&mut Round) + Send>;
 
 /// The workers of each role.
 pub struct Pools {
-    /// The gateway's.
-    pub gateway: Pool,
-    /// policyd's, and the operator's.
-    pub policyd: Pool,
+    keyd: Arc<Keyd>,
+    gateway: Pool,
+    policyd: Pool,
 }
 
 impl Pools {
+    /// Starts so many workers for the gateway and for policyd. Each reports at `running`.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        keyd: &Arc<Keyd>,
+        gateway: usize,
+        policyd: usize,
+        running: &Arc<Barrier>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            keyd: Arc::clone(keyd),
+            gateway: Pool::start("gateway", gateway, ROUND, keyd, running)?,
+            // What policyd and operators ask for waits for the disk, each for its own.
+            policyd: Pool::start("policyd", policyd, Duration::ZERO, keyd, running)?,
+        })
+    }
+
+    /// What the workers work on.
+    pub const fn keyd(&self) -> &Arc<Keyd> {
+        &self.keyd
+    }
+
     /// The workers that answer a peer.
     pub const fn of(&self, peer: AuthenticatedPeer) -> &Pool {
         match peer.role() {
@@ -53,27 +82,28 @@ struct Queued {
 pub struct QueueFull;
 
 impl Pool {
-    /// Starts the workers, each of which reports at `running`. They live as long as the process: a job that
-    /// panics ends alone.
-    ///
-    /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(name: &str, workers: usize, running: &Arc<Barrier>) -> io::Result<Self> {
-        let (sender, receiver): (Sender<Queued>, Receiver<Queued>) = bounded(QUEUE);
+    /// The workers live as long as the process: a job that panics ends alone.
+    fn start(
+        name: &str,
+        workers: usize,
+        round: Duration,
+        keyd: &Arc<Keyd>,
+        running: &Arc<Barrier>,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = bounded(QUEUE);
         let held = Arc::new(AtomicUsize::new(0));
         for number in 0..workers {
-            let receiver = receiver.clone();
-            let held = Arc::clone(&held);
+            let mut worker = Worker {
+                jobs: receiver.clone(),
+                held: Arc::clone(&held),
+                round: Round::new(keyd),
+            };
             let running = Arc::clone(running);
             thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .spawn(move || {
                     running.wait();
-                    for Queued { job, bytes } in receiver {
-                        // Nobody could start another worker in this one's place. The log has the panic.
-                        let _ = catch_unwind(AssertUnwindSafe(job));
-                        held.fetch_sub(bytes, Ordering::Relaxed);
-                    }
+                    worker.work(round);
                 })?;
         }
         Ok(Self { jobs: sender, held })
@@ -101,29 +131,61 @@ impl Pool {
     }
 }
 
+struct Worker {
+    jobs: Receiver<Queued>,
+    held: Arc<AtomicUsize>,
+    round: Round,
+}
+
+impl Worker {
+    fn work(&mut self, round: Duration) {
+        while let Ok(first) = self.jobs.recv() {
+            let until = Instant::now() + round;
+            self.take_on(first);
+            while Instant::now() < until
+                && let Ok(next) = self.jobs.try_recv()
+            {
+                self.take_on(next);
+            }
+            alone(|| self.round.finish());
+        }
+    }
+
+    fn take_on(&mut self, Queued { job, bytes }: Queued) {
+        alone(|| job(&mut self.round));
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Nobody could start another worker in the place of one that panicked. The log has the panic.
+fn alone(work: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(work));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::Rig;
     use std::sync::mpsc;
-    use std::time::Duration;
 
-    fn pool() -> Pool {
+    fn pool(rig: &Rig) -> Pool {
         let running = Arc::new(Barrier::new(2));
-        let pool = Pool::start("test", 1, &running).unwrap();
+        let pool = Pool::start("test", 1, ROUND, rig.keyd(), &running).unwrap();
         running.wait();
         pool
     }
 
     #[test]
     fn a_panic_ends_the_job_and_not_the_worker() {
-        let pool = pool();
+        let rig = Rig::new();
+        let pool = pool(&rig);
         let (done, waited) = mpsc::channel();
-        pool.submit(QUEUE_BYTES, Box::new(|| panic!("on purpose")))
+        pool.submit(QUEUE_BYTES, Box::new(|_| panic!("on purpose")))
             .unwrap();
-        pool.submit(0, Box::new(move || done.send(()).unwrap())).unwrap();
+        pool.submit(0, Box::new(move |_| done.send(()).unwrap())).unwrap();
         waited.recv_timeout(Duration::from_secs(5)).unwrap();
         assert_eq!(
-            pool.submit(QUEUE_BYTES, Box::new(|| {})),
+            pool.submit(QUEUE_BYTES, Box::new(|_| {})),
             Ok(()),
             "its bytes are given back"
         );
@@ -131,17 +193,18 @@ mod tests {
 
     #[test]
     fn jobs_and_bytes_are_bounded() {
-        let pool = pool();
+        let rig = Rig::new();
+        let pool = pool(&rig);
         let (release, held) = mpsc::channel::<()>();
-        pool.submit(QUEUE_BYTES - 1, Box::new(move || held.recv().unwrap()))
+        pool.submit(QUEUE_BYTES - 1, Box::new(move |_| held.recv().unwrap()))
             .unwrap();
-        assert_eq!(pool.submit(2, Box::new(|| {})), Err(QueueFull));
+        assert_eq!(pool.submit(2, Box::new(|_| {})), Err(QueueFull));
         assert_eq!(
-            pool.submit(usize::MAX - QUEUE_BYTES, Box::new(|| {})),
+            pool.submit(usize::MAX - QUEUE_BYTES, Box::new(|_| {})),
             Err(QueueFull)
         );
         // The worker may have taken the first job from the queue or not.
-        let queued = (0..2 * QUEUE).filter(|_| pool.submit(0, Box::new(|| {})).is_ok());
+        let queued = (0..2 * QUEUE).filter(|_| pool.submit(0, Box::new(|_| {})).is_ok());
         assert!((QUEUE - 1..=QUEUE).contains(&queued.count()));
         release.send(()).unwrap();
     }

@@ -3,19 +3,18 @@
 use crate::audit_key::AuditKey;
 use crate::break_glass::BreakGlass;
 use crate::config::KekConfig;
-use crate::dispatch::{Keyd, Parts};
+use crate::dispatch::{Keyd, Leaves, Parts};
 use crate::kek::Kek;
 use crate::keydir::KeyDirectory;
 use crate::keyring::Keyring;
 use crate::listen::AuthenticatedPeer;
-use crate::pool::{Pool, Pools};
+use crate::pool::Pools;
 use crate::use_ledger::UseLedger;
-use chancel_ledger::LedgerConfig;
+use chancel_ledger::{Batch, LedgerConfig};
 use chancel_sandbox::SecretArena;
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::{KeydReply, KeydRequest};
 use serde_json::Value;
-use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -55,12 +54,6 @@ impl Rig {
         let arena = SecretArena::new(8, 4096).unwrap();
         let kek = Kek::obtain(&KekConfig::File { path, generation: 1 }, &arena).unwrap();
         let keys = KeyDirectory::open(&home.path().join("keys")).unwrap();
-        let running = Arc::new(Barrier::new(3));
-        let pools = Pools {
-            gateway: Pool::start("gateway", 1, &running).unwrap(),
-            policyd: Pool::start("policyd", 1, &running).unwrap(),
-        };
-        running.wait();
         let keyring = Keyring::new(kek, keys, arena);
         let audit_key = AuditKey::obtain(&keyring).unwrap();
         let ledger = home.path().join("ledger");
@@ -72,7 +65,6 @@ impl Rig {
             audit_key,
             uses,
             break_glass: BreakGlass::new(Duration::from_secs(300)),
-            pools,
         }));
         let looked_after = Arc::clone(&keyd);
         let syncing = thread::spawn(move || syncer.run(|_, at_end| looked_after.look_after(at_end)));
@@ -99,13 +91,25 @@ impl Rig {
         request: &KeydRequest<'_>,
         take: impl Fn(&KeydReply<'_>) -> T,
     ) -> T {
-        let answer = Cell::new(None);
+        let (mut answer, mut records) = (None, Batch::default());
         let body = chancel_wire::encode(request);
-        self.keyd
-            .answer(AuthenticatedPeer::of_role(role), &body, &|reply| {
-                assert!(answer.replace(Some(take(reply))).is_none(), "answered twice");
-            });
-        answer.take().unwrap()
+        let peer = AuthenticatedPeer::of_role(role);
+        self.keyd.answer(peer, &body, &mut records, &mut |leaves, reply| {
+            assert!(answer.replace((leaves, take(reply))).is_none(), "answered twice");
+        });
+        let (leaves, answer) = answer.unwrap();
+        match self.keyd.record(&records) {
+            Err(error) if leaves == Leaves::Recorded => take(&KeydReply::Refused(error)),
+            _ => answer,
+        }
+    }
+
+    /// Workers for it, one a role.
+    pub(crate) fn pools(&self) -> Pools {
+        let running = Arc::new(Barrier::new(3));
+        let pools = Pools::start(&self.keyd, 1, 1, &running).unwrap();
+        running.wait();
+        pools
     }
 
     /// The ledger's lines.

@@ -9,7 +9,7 @@ use crate::kek::{Kek, KekError};
 use crate::keydir::{KeyDirectory, KeyDirectoryError};
 use crate::keyring::Keyring;
 use crate::listen::{Admission, Expected, unix};
-use crate::pool::{Pool, Pools};
+use crate::pool::Pools;
 use crate::use_ledger::{StartDetails, UseLedger, UseLedgerError};
 use chancel_ledger::{Sync, Syncer};
 use chancel_sandbox::landlock::Enforced;
@@ -170,18 +170,14 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         .map_or(cores.saturating_mul(per_core), NonZeroUsize::get)
         .min(256);
     let running = Arc::new(Barrier::new(workers + POLICYD_WORKERS + unix::CONNECTIONS + 2));
-    let pools = Pools {
-        gateway: Pool::start("gateway", workers, &running).map_err(StartError::Threads)?,
-        policyd: Pool::start("policyd", POLICYD_WORKERS, &running).map_err(StartError::Threads)?,
-    };
     let keyd = Arc::new(Keyd::new(Parts {
         keyring,
         audit_key,
         uses,
         break_glass: BreakGlass::new(config.break_glass.longest()),
-        pools,
     }));
-    unix::start(listener, admission, &keyd, &running).map_err(StartError::Threads)?;
+    let pools = Pools::start(&keyd, workers, POLICYD_WORKERS, &running).map_err(StartError::Threads)?;
+    unix::start(listener, admission, &Arc::new(pools), &running).map_err(StartError::Threads)?;
     let syncing = start_syncer(syncer, &keyd, &running).map_err(StartError::Threads)?;
     running.wait();
 

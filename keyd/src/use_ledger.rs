@@ -11,7 +11,7 @@ use crate::metrics::name_of;
 use crate::verified::{Authority, VerifiedUse};
 use chancel_domain::tenant::Name;
 use chancel_ledger::{
-    BreakGlass, CheckpointRequest, Details, Event, Hash, Health, KeyChange, KeyReference, Ledger,
+    Batch, BreakGlass, CheckpointRequest, Details, Event, Hash, Health, KeyChange, KeyReference, Ledger,
     LedgerConfig, LedgerName, OpenError, PermitReference, Statistics, Sync, Syncer, Unwritable, Use,
 };
 use chancel_service::ledger_directory::{self, LedgerDirectoryError};
@@ -68,48 +68,32 @@ impl UseLedger {
         self.say_started();
     }
 
-    /// Records a use and what came of it. Only then may its output leave. A use in break-glass, for which no other ledger
-    /// has a line, is on the disk when this returns.
+    /// Writes records of uses. Only then may what they are about leave.
     ///
     /// # Errors
     /// [`NotRecorded`].
-    pub fn used(&self, done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Result<(), NotRecorded> {
-        let (key, caller) = (done.key(), done.caller());
-        let payload = Hash::from_bytes(*done.payload().as_bytes());
-        let (permit, payload) = match done.authority() {
-            Authority::Permit { epoch, serial } => (
-                Some(PermitReference {
-                    epoch,
-                    serial,
-                    payload,
-                }),
-                None,
-            ),
-            Authority::BreakGlass => (None, Some(payload)),
-        };
-        let event = Event::Use(Use {
-            tenant: done.tenant(),
-            api_key: caller.api_key,
-            api_key_version: caller.api_key_version,
-            request: caller.request,
-            operation: done.input().operation(),
-            algorithm: key.algorithm,
-            key_version: Some(key.version),
-            key: key.handle,
-            target: done.target().map(|target| KeyReference {
-                algorithm: target.algorithm,
-                key_version: target.version,
-                key: target.handle,
-            }),
-            permit,
-            payload,
-            result: result.map_or_else(name_of, |()| "ok"),
-            break_glass: done.authority() == Authority::BreakGlass,
-        });
-        match done.authority() {
-            Authority::Permit { .. } => self.append(&event),
-            Authority::BreakGlass => self.append_durable(&event),
+    pub fn write(&self, records: &Batch) -> Result<(), NotRecorded> {
+        if records.is_empty() {
+            return Ok(());
         }
+        let written = self.ledger.append_all(records, chancel_ledger::now_ms());
+        let synced = written.and_then(|newest| match self.ledger.sync() {
+            Sync::EveryRecord => self.ledger.durable(newest),
+            Sync::Within(_) => Ok(()),
+        });
+        synced.map_err(|Unwritable| NotRecorded)
+    }
+
+    /// Records a use in break-glass; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`NotRecorded`].
+    pub fn used_in_break_glass(
+        &self,
+        done: &VerifiedUse<'_>,
+        result: Result<(), KeydError>,
+    ) -> Result<(), NotRecorded> {
+        self.append_durable(&of_use(done, result))
     }
 
     /// Records that a key was made or destroyed; it is on the disk when this returns.
@@ -121,7 +105,7 @@ impl UseLedger {
             what,
             tenant: key.tenant,
             algorithm: key.algorithm,
-            key_version: Some(key.version),
+            key_version: key.version,
             key: key.handle,
         }))
     }
@@ -219,20 +203,48 @@ impl UseLedger {
         }
     }
 
-    /// Writes a line, and waits for the disk where the installation asks for that.
-    fn append(&self, event: &Event<'_>) -> Result<(), NotRecorded> {
-        match self.ledger.sync() {
-            Sync::EveryRecord => self.append_durable(event),
-            Sync::Within(_) => self.ledger.append(event).map_or(Err(NotRecorded), |_| Ok(())),
-        }
-    }
-
     fn append_durable(&self, event: &Event<'_>) -> Result<(), NotRecorded> {
         self.ledger
             .append_durable(event)
             .map(|_| ())
             .map_err(|Unwritable| NotRecorded)
     }
+}
+
+/// The record of a use and of what came of it.
+pub fn of_use<'a>(done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Event<'a> {
+    let (key, caller) = (done.key(), done.caller());
+    let payload = Hash::from_bytes(*done.payload().as_bytes());
+    let (permit, payload) = match done.authority() {
+        Authority::Permit { epoch, serial } => (
+            Some(PermitReference {
+                epoch,
+                serial,
+                payload,
+            }),
+            None,
+        ),
+        Authority::BreakGlass => (None, Some(payload)),
+    };
+    Event::Use(Use {
+        tenant: done.tenant(),
+        api_key: caller.api_key,
+        api_key_version: caller.api_key_version,
+        request: caller.request,
+        operation: done.input().operation(),
+        algorithm: key.algorithm,
+        key_version: key.version,
+        key: key.handle,
+        target: done.target().map(|target| KeyReference {
+            algorithm: target.algorithm,
+            key_version: target.version,
+            key: target.handle,
+        }),
+        permit,
+        payload,
+        result: result.map_or_else(name_of, |()| "ok"),
+        break_glass: done.authority() == Authority::BreakGlass,
+    })
 }
 
 fn incident_event<'a>(incident: Incident, uid: Option<u32>, reason: Option<&'a Name>) -> Event<'a> {

@@ -246,8 +246,8 @@ pub struct Use<'a> {
     #[serde(serialize_with = "text")]
     pub algorithm: Algorithm,
     /// Which version.
-    #[serde(serialize_with = "version")]
-    pub key_version: Option<KeyVersion>,
+    #[serde(serialize_with = "number")]
+    pub key_version: KeyVersion,
     /// Which private key.
     #[serde(serialize_with = "text")]
     pub key: KeyHandle,
@@ -284,8 +284,8 @@ pub struct KeyChange<'a> {
     #[serde(serialize_with = "text")]
     pub algorithm: Algorithm,
     /// Its version.
-    #[serde(serialize_with = "version")]
-    pub key_version: Option<KeyVersion>,
+    #[serde(serialize_with = "number")]
+    pub key_version: KeyVersion,
     /// Its handle.
     #[serde(serialize_with = "text")]
     pub key: KeyHandle,

@@ -5,6 +5,7 @@
 //! audit key say up to where a ledger was whole. Written by [`Ledger`], read by [`Records`] and [`newest_first`],
 //! checked by [`verify`]. docs/ledger.md describes the format.
 
+mod batch;
 mod chain;
 mod checkpoint;
 mod config;
@@ -20,6 +21,7 @@ mod segment;
 pub mod verify;
 mod writer;
 
+pub use batch::Batch;
 pub use chain::Hash;
 pub use checkpoint::{AuditKey, CheckpointRequest, NotAnAuditKey, checkpoint_message};
 pub use config::LedgerConfig;
@@ -33,7 +35,7 @@ pub use reader::{Bounds, Line, Page, Records, newest_first};
 pub use record::{NotARecord, Record, RecordedKey, RecordedPermit};
 pub use recovery::{OpenError, Opened, Repair};
 pub use segment::LedgerId;
-pub use writer::Ledger;
+pub use writer::{Ledger, now_ms};
 
 use std::fmt;
 

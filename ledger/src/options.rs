@@ -89,6 +89,6 @@ pub struct Statistics {
     pub records: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Appends that were refused.
+    /// Lines that were refused.
     pub refused: u64,
 }

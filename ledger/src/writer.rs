@@ -1,11 +1,12 @@
-//! The writer: one line, one write to the file, before anything is done about what the line says.
+//! The writer: lines go into the file, as many as there are with one write, before anything is done about what they say.
 //!
-//! After `append` returns, the line survives the end of the process at any instant; when it also survives the
-//! power's, [`Durability`] tells. A line that cannot be written whole is taken back, and the ledger says so until
-//! it can be written again.
+//! After `append` returns, its lines survive the end of the process at any instant; when they also survive the
+//! power's, [`Durability`] tells. What cannot be written whole is taken back, and the ledger says so until it can be
+//! written again.
 
 mod state;
 
+use crate::batch::Batch;
 use crate::chain::Hash;
 use crate::checkpoint::CheckpointRequest;
 use crate::durable::Durability;
@@ -17,6 +18,7 @@ use crate::{LedgerName, Syncer, retention};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use state::State;
+pub use state::now_ms;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +83,7 @@ impl Ledger {
         if found.is_new {
             let mut state = ledger.state();
             let header = ledger.header(1, Hash::GENESIS);
-            state.write(&header).map_err(OpenError::Io)?;
+            state.write_event(&header).map_err(OpenError::Io)?;
             drop(state);
         }
         if let Some(repair) = found.repaired {
@@ -123,10 +125,19 @@ impl Ledger {
     /// # Errors
     /// [`Unwritable`]; why is in the log.
     pub fn append(&self, event: &Event<'_>) -> Result<Position, Unwritable> {
+        self.append_all(&Batch::of(event), now_ms())
+    }
+
+    /// Writes the lines of a batch, which must not be empty, all under this time (Unix milliseconds); returns where the
+    /// last of them is.
+    ///
+    /// # Errors
+    /// [`Unwritable`]: none of them is written; why is in the log.
+    pub fn append_all(&self, batch: &Batch, time_ms: i64) -> Result<Position, Unwritable> {
         let mut state = self.state();
-        let written = self.append_to(&mut state, event);
+        let written = self.append_to(&mut state, batch, time_ms);
         if written.is_err() {
-            state.statistics.refused += 1;
+            state.statistics.refused += batch.len() as u64;
         }
         drop(state);
         let position = written?;
@@ -140,8 +151,16 @@ impl Ledger {
     /// [`Unwritable`], also when the disk did not take it.
     pub fn append_durable(&self, event: &Event<'_>) -> Result<Position, Unwritable> {
         let position = self.append(event)?;
-        self.durability.wait(position.seq)?;
+        self.durable(position)?;
         Ok(position)
+    }
+
+    /// Waits until a line, and all before it, are on the disk.
+    ///
+    /// # Errors
+    /// [`Unwritable`] when the disk did not take it.
+    pub fn durable(&self, position: Position) -> Result<(), Unwritable> {
+        self.durability.wait(position.seq)
     }
 
     /// Calls `done` when the line of that number is on the disk, or is known not to be.
@@ -149,16 +168,13 @@ impl Ledger {
         self.durability.notify(seq, Box::new(done));
     }
 
-    /// Counts a request that was answered although it could not be recorded; the next line that can be written
-    /// says how many there were.
-    pub fn note_unrecorded(&self, was_allowed: bool) {
+    /// Counts requests that were answered although they could not be recorded; the next line that can be written says how
+    /// many there were.
+    pub fn note_unrecorded(&self, allowed: u64, denied: u64) {
         let mut state = self.state();
         let missed = state.missed(io::ErrorKind::Other);
-        if was_allowed {
-            missed.allowed += 1;
-        } else {
-            missed.denied += 1;
-        }
+        missed.allowed += allowed;
+        missed.denied += denied;
     }
 
     /// How the ledger is.
@@ -220,16 +236,17 @@ impl Ledger {
         Ok(position)
     }
 
-    fn append_to(&self, state: &mut State, event: &Event<'_>) -> Result<Position, Unwritable> {
+    fn append_to(&self, state: &mut State, batch: &Batch, time_ms: i64) -> Result<Position, Unwritable> {
         if state.failure.is_none() && state.length >= state.rotate_at {
             self.begin_segment(state);
         }
         self.try_to_recover(state)?;
-        self.write(state, event)
+        let written = state.write(batch, time_ms);
+        self.or_fail(state, written)
     }
 
-    fn write(&self, state: &mut State, event: &Event<'_>) -> Result<Position, Unwritable> {
-        state.write(event).map_err(|error| {
+    fn or_fail(&self, state: &mut State, written: io::Result<Position>) -> Result<Position, Unwritable> {
+        written.map_err(|error| {
             state.fail(&error, self.options.name);
             Unwritable
         })
@@ -248,7 +265,8 @@ impl Ledger {
             denied: missed.denied,
             reason: &reason,
         };
-        self.write(state, &gap)?;
+        let written = state.write_event(&gap);
+        self.or_fail(state, written)?;
         state.missed = None;
         if state.failure.take().is_some() {
             tracing::warn!(
@@ -309,7 +327,7 @@ impl Ledger {
         }
         if let Some(through) = retention::due(&self.directory, self.options.retention) {
             // Said before it is done; the removal itself is the syncer's.
-            if state.write(&Event::Retention { through }).is_ok() {
+            if state.write_event(&Event::Retention { through }).is_ok() {
                 self.durability.remove_through(through);
             }
         }
@@ -334,7 +352,7 @@ impl Ledger {
         (state.segment, state.length, state.rotate_at) = (next.number, 0, self.options.segment_bytes);
         let header = self.header(next.number, state.head);
         let begun = state
-            .write(&header)
+            .write_event(&header)
             .and_then(|_| state.file.sync_data())
             .and_then(|()| segment::sync_directory(&self.directory));
         if begun.is_err() && std::fs::remove_file(&next.path).is_ok() {

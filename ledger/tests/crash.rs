@@ -68,8 +68,8 @@ fn fill_up(directory: &Path) {
         accepted += 1;
     }
     assert_eq!(open.ledger.health(), Health::Unwritable);
-    open.ledger.note_unrecorded(true);
-    open.ledger.note_unrecorded(false);
+    open.ledger.note_unrecorded(1, 0);
+    open.ledger.note_unrecorded(0, 1);
     let before = serials(directory).len() + 1;
     assert_eq!(serials(directory).len(), accepted);
     assert!(open.ledger.append(&allow(1000)).is_err());

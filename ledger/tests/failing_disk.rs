@@ -200,9 +200,9 @@ fn writes_that_fail_leave_nothing_and_recovery_needs_nobody_to_ask() {
     let ledger = &open.ledger;
     on_a_thread_without(libc::SYS_write, libc::EIO, || {
         assert_eq!(ledger.append(&allow(1)), Err(Unwritable));
-        ledger.note_unrecorded(true);
-        ledger.note_unrecorded(true);
-        ledger.note_unrecorded(false);
+        ledger.note_unrecorded(1, 0);
+        ledger.note_unrecorded(1, 0);
+        ledger.note_unrecorded(0, 1);
     });
     recovered(&open);
     ledger.append_durable(&allow(2)).unwrap();
@@ -225,7 +225,7 @@ fn a_request_that_went_unrecorded_is_counted_though_the_ledger_has_recovered_mea
         assert_eq!(ledger.append(&allow(1)), Err(Unwritable))
     });
     recovered(&open);
-    ledger.note_unrecorded(true);
+    ledger.note_unrecorded(1, 0);
     ledger.append_durable(&allow(2)).unwrap();
     let gaps = lines_of_kind(directory.path(), "gap");
     assert!(gaps.iter().any(|gap| gap.contains("\"allowed\":1")), "{gaps:?}");

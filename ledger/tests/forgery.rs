@@ -155,7 +155,7 @@ fn each_member_that_a_use_shares_with_its_decision_must_agree() {
         wrong(|taken| taken.request = chancel_domain::RequestId::from_bytes([9; 16])),
         wrong(|taken| taken.operation = chancel_domain::Operation::Decrypt),
         wrong(|taken| taken.algorithm = Algorithm::MlKem768),
-        wrong(|taken| taken.key_version = KeyVersion::new(7)),
+        wrong(|taken| taken.key_version = KeyVersion::new(7).unwrap()),
         wrong(|taken| taken.key = KeyHandle::from_bytes([9; 16])),
         wrong(|taken| {
             taken.permit.as_mut().unwrap().payload = chancel_ledger::Hash::from_bytes([9; 32]);

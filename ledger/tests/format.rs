@@ -62,7 +62,7 @@ fn used() -> Use<'static> {
         request,
         operation,
         algorithm: Algorithm::MlDsa65,
-        key_version,
+        key_version: key_version.unwrap(),
         key: KeyHandle::from_bytes([6; 16]),
         target,
         permit,
@@ -166,7 +166,7 @@ fn each_event_has_its_form() {
         what: "generated",
         tenant: TenantId::from_bytes([1; 16]),
         algorithm: Algorithm::MlDsa65,
-        key_version: KeyVersion::new(5),
+        key_version: KeyVersion::new(5).unwrap(),
         key: KeyHandle::from_bytes([6; 16]),
     };
     assert_eq!(

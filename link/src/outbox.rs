@@ -41,7 +41,12 @@ impl Outbox {
 
     /// Whether so much waits in it that it should be written before more is made.
     pub(crate) const fn is_full(&self) -> bool {
-        self.held >= FULL
+        self.would_be_full_with(0)
+    }
+
+    /// Whether it would be with so many bytes more.
+    pub(crate) const fn would_be_full_with(&self, bytes: usize) -> bool {
+        self.held.saturating_add(bytes) >= FULL
     }
 
     /// Whether everything has been written.

@@ -37,12 +37,17 @@ impl fmt::Debug for Incoming<'_> {
 }
 
 /// An encoded answer, wiped once it is sent.
+#[derive(Clone)]
 pub struct Reply(Zeroizing<Vec<u8>>);
 
 impl Reply {
     /// Encodes an answer.
     pub fn new<T: Serialize>(message: &T) -> Self {
         Self(Zeroizing::new(frame::seal(0, 0, message)))
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn into_frame(mut self, correlation: u64) -> Zeroizing<Vec<u8>> {
@@ -61,6 +66,8 @@ impl fmt::Debug for Reply {
 pub enum Handled {
     /// With this; for work of microseconds, which runs between reading and writing.
     Now(Reply),
+    /// With this, if the turn ends well: [`Handler::end_turn`].
+    AtEnd(Reply),
     /// With what this comes to, meanwhile others are answered; for work that waits.
     Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
@@ -77,10 +84,23 @@ impl Handled {
     }
 }
 
-/// What a server does with requests.
+/// What a server does with requests. Those that come with one read are a turn: they are handled one after the other, and
+/// no answer to any of them leaves before the turn has ended.
 pub trait Handler: Send + Sync + 'static {
+    /// What the requests of a turn leave to its end.
+    type Turn: Default + Send;
+
     /// Answers one request. Never blocks: what waits is [`Handled::Later`].
-    fn handle(&self, peer: &AuthenticatedPeer, request: Incoming<'_>) -> Handled;
+    fn handle(&self, peer: &AuthenticatedPeer, request: Incoming<'_>, turn: &mut Self::Turn) -> Handled;
+
+    /// Does what the requests of a turn left to its end. With an error, that is the answer to all that were to be
+    /// answered [`Handled::AtEnd`].
+    ///
+    /// # Errors
+    /// The answer that is given instead.
+    fn end_turn(&self, _turn: Self::Turn) -> Result<(), Reply> {
+        Ok(())
+    }
 
     /// The answer to a request that would be one too many under way.
     fn overloaded(&self) -> Reply;

@@ -47,7 +47,9 @@ pub struct Admin {
 }
 
 impl Handler for Admin {
-    fn handle(&self, peer: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
+    type Turn = ();
+
+    fn handle(&self, peer: &AuthenticatedPeer, request: Incoming<'_>, (): &mut ()) -> Handled {
         let Some(operator) = Operator::from_peer(peer) else {
             return refused(AdminError::Malformed);
         };

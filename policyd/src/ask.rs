@@ -5,11 +5,10 @@ mod judge;
 mod manage;
 mod use_key;
 
-use judge::judge;
+use judge::{Counts, judge};
 pub(crate) use judge::{Request, explained};
 
-use crate::api_keys::{ApiKeyChanges, ApiKeyHasher, Caller, ServiceContext, authenticate};
-use crate::clock;
+use crate::api_keys::{ApiKeyChanges, ApiKeyHasher, Caller, authenticate};
 use crate::decide::{Decision, Grant, decide, first_denial};
 use crate::events::Events;
 use crate::failure::Failure;
@@ -20,17 +19,19 @@ use crate::metrics::{Metrics, Outcome as Judgement};
 use crate::permit::PermitIssuer;
 use crate::plans::PlanTable;
 use crate::policies::PolicyChanges;
-use crate::record::{RecordedKey, Recorder, may_go_unrecorded};
+use crate::record::{self, RecordedKey, Recorder, may_go_unrecorded};
 use crate::rules::{CHAIN, Context, Counters, STANDING};
 use crate::store::{Read, ReadView, Reader, StoreError, TenantScope};
 use crate::tenants::TenantChanges;
+use crate::turn::{NotRecorded, Turn};
 use crate::usage::{Counted, Usage};
 use chancel_domain::network::{Network, Networks};
 use chancel_domain::plan::Plans;
 use chancel_domain::{KeyVersion, Operation};
-use chancel_ledger::Position;
+use chancel_ledger::{Batch, Event, Position};
 use chancel_link::{Handled, Reply};
 use chancel_wire::keyd::KeydError;
+use chancel_wire::permit::PermitClaims;
 use chancel_wire::policyd::{
     self as wire, Ask, AskFailure, DenyReason, Outcome, PolicydFailure, PolicydReply, Rule, Subject, Verdict,
 };
@@ -70,7 +71,7 @@ pub struct Asks {
 
 impl Asks {
     /// Answers one question; `budget` is how long the gateway still waits.
-    pub fn answer(&self, caller: &wire::Caller<'_>, ask: Ask, budget: Duration) -> Handled {
+    pub fn answer(&self, caller: &wire::Caller<'_>, ask: Ask, budget: Duration, turn: &mut Turn) -> Handled {
         let plans = self.plans.current();
         self.of_known(caller, |view, known| {
             let scope = view.tenant(&known.context);
@@ -85,27 +86,25 @@ impl Asks {
                 operation: ask.operation(),
                 algorithm: ask.algorithm(),
                 source: caller.source,
-                now_ms: clock::now_ms(),
+                now_ms: turn.now_ms(),
                 is_repeated: matches!(begun, Some(Begun::Again(_))),
             };
             let subject = subject(known, &plans);
             let standing = &known.standing;
-            let judged = judge(
-                &self.usage,
-                &plans,
-                &scope,
-                standing,
-                request,
-                |context| match decide(&known.context, context) {
-                    Decision::Deny { rule, reason } => {
-                        Err(self.denied(&known.context, context, subject.clone(), rule, reason))
-                    }
-                    Decision::Allow(grant) => Ok(grant),
-                },
-            )?;
+            let counts = Counts {
+                usage: &self.usage,
+                pending: turn.allowed(),
+            };
+            let judged = judge(counts, &plans, &scope, standing, request, |context| match decide(
+                &known.context,
+                context,
+            ) {
+                Decision::Deny { rule, reason } => Err(Denial::of(known, context, rule, reason)),
+                Decision::Allow(grant) => Ok(grant),
+            })?;
             let grant = match judged {
                 Ok(grant) => grant,
-                Err(denied) => return Ok(denied),
+                Err(denial) => return Ok(self.denied(denial, subject, turn)),
             };
             self.metrics.judged(Judgement::Allow);
             match ask {
@@ -121,7 +120,7 @@ impl Asks {
                         payload,
                         target: None,
                     };
-                    self.use_key(&scope, grant, subject, wanted)
+                    self.use_key(&scope, grant, subject, wanted, turn)
                 }
                 Ask::Rewrap {
                     algorithm,
@@ -136,12 +135,10 @@ impl Asks {
                         payload: Some(payload),
                         target: Some((target_algorithm, target_version)),
                     };
-                    self.use_key(&scope, grant, subject, wanted)
+                    self.use_key(&scope, grant, subject, wanted, turn)
                 }
                 ask => {
-                    let is_change = ask.is_change();
-                    let recorded = self.record(&scope, &grant, RecordedKey::default(), None, is_change)?;
-                    let position = match recorded {
+                    let position = match self.record(&scope, &grant, ask.is_change(), request.now_ms)? {
                         Ok(position) => position,
                         Err(unrecorded) => return Ok(not_answered_now(&self.metrics, unrecorded)),
                     };
@@ -165,7 +162,7 @@ impl Asks {
     }
 
     /// Says who calls, for a request that asks for nothing. Permits nothing.
-    pub fn identify(&self, caller: &wire::Caller<'_>) -> Handled {
+    pub fn identify(&self, caller: &wire::Caller<'_>, turn: &mut Turn) -> Handled {
         let plans = self.plans.current();
         self.of_known(caller, |_, known| {
             let context = Context {
@@ -177,11 +174,11 @@ impl Asks {
                 counters: &Counters::default(),
                 deny_rules: None,
                 source: caller.source,
-                now_ms: clock::now_ms(),
+                now_ms: turn.now_ms(),
             };
             let subject = subject(known, &plans);
             Ok(match first_denial(&CHAIN[..STANDING], &context) {
-                Some((rule, reason)) => self.denied(&known.context, &context, subject, rule, reason),
+                Some((rule, reason)) => self.denied(Denial::of(known, &context, rule, reason), subject, turn),
                 None => Handled::now(&PolicydReply::Identified(subject)),
             })
         })
@@ -210,49 +207,89 @@ impl Asks {
         })
     }
 
-    fn denied(
-        &self,
-        known: &ServiceContext,
-        context: &Context<'_>,
-        subject: Subject,
-        rule: Rule,
-        reason: DenyReason,
-    ) -> Handled {
+    fn denied(&self, denial: Box<Denial>, subject: Subject, turn: &mut Turn) -> Handled {
+        let Denial { record, rule, reason } = *denial;
         self.metrics.judged(Judgement::Denied(rule));
-        tracing::debug!(tenant = %subject.tenant, api_key = %subject.api_key,
-            request = %known.request(), operation = %context.operation, rule = rule.name(), "denied");
-        self.recorder.denied(known, context, rule, reason);
+        turn.deny(&record);
         let verdict = Verdict::Denied { rule, reason };
         Handled::now(&PolicydReply::Judged { subject, verdict })
     }
 
-    /// Records an allowance and counts it; the inner error is for what must not be done unrecorded.
+    /// Records an allowance by itself and counts it, before what it allows is done; the inner error is for what must not
+    /// be done unrecorded.
     fn record(
         &self,
         scope: &TenantScope<'_, Read>,
         grant: &Grant,
-        about: RecordedKey<'_>,
-        permit: Option<&chancel_wire::permit::PermitClaims>,
         is_change: bool,
+        now_ms: i64,
     ) -> Result<Result<Option<Position>, PolicydFailure>, StoreError> {
-        let counted = Counted {
-            tenant: grant.context().tenant(),
-            operation: grant.operation(),
-            key: permit.map(|claims| (claims.algorithm, claims.key_version)),
-        };
-        self.usage.prepare(scope, &counted, clock::now_ms())?;
-        Ok(match self.recorder.allowed(grant, about, permit) {
-            Ok(position) => {
-                self.usage.count(scope, &counted, Ok(position));
-                Ok(Some(position))
-            }
+        let counted = Counted::of(grant, None);
+        self.usage.prepare(scope, &counted, now_ms)?;
+        let record = record::of_allowance(grant, RecordedKey::default(), None);
+        let ledger = self.recorder.ledger();
+        let position = match ledger.append_all(&Batch::of(&record), now_ms) {
+            Ok(position) => Some(position),
             Err(_) if may_go_unrecorded(grant.operation(), is_change) => {
-                self.recorder.ledger().note_unrecorded(true);
-                self.usage.count(scope, &counted, Err(clock::now_ms()));
-                Ok(None)
+                ledger.note_unrecorded(1, 0);
+                None
             }
-            Err(_) => Err(PolicydFailure::LedgerUnwritable),
-        })
+            Err(_) => return Ok(Err(PolicydFailure::LedgerUnwritable)),
+        };
+        self.usage
+            .count([&counted], now_ms, position.map(|position| position.seq));
+        Ok(Ok(position))
+    }
+
+    /// Ends a turn.
+    ///
+    /// # Errors
+    /// The answer to what must not be answered, for it could not be recorded.
+    pub fn end_turn(&self, turn: Turn) -> Result<(), Reply> {
+        turn.end(&self.recorder, &self.usage)
+            .map_err(|NotRecorded(refused)| {
+                let failure = PolicydFailure::LedgerUnwritable;
+                for _ in 0..refused {
+                    self.metrics.not_answered(failure);
+                }
+                Reply::new(&PolicydReply::Failed(failure))
+            })
+    }
+
+    /// Leaves an allowance to be recorded and counted at the end of the turn.
+    fn allow(
+        &self,
+        turn: &mut Turn,
+        scope: &TenantScope<'_, Read>,
+        grant: &Grant,
+        about: RecordedKey<'_>,
+        permit: Option<&PermitClaims>,
+    ) -> Result<(), StoreError> {
+        let counted = Counted::of(grant, permit);
+        self.usage.prepare(scope, &counted, turn.now_ms())?;
+        turn.allow(&record::of_allowance(grant, about, permit), counted);
+        Ok(())
+    }
+
+    /// Answers what the turn allows: where that must not go unrecorded, at its end.
+    fn at_end(&self, turn: &mut Turn, grant: &Grant, reply: &PolicydReply) -> Handled {
+        let is_bound = !may_go_unrecorded(grant.operation(), false);
+        let reply = Reply::new(reply);
+        if self.recorder.waits() {
+            let durable = turn.durable(is_bound);
+            let metrics = self.metrics.clone();
+            return Handled::later(async move {
+                if let Ok(Ok(())) = durable.await {
+                    return reply;
+                }
+                Reply::new(&not_answered(&metrics, PolicydFailure::LedgerUnwritable))
+            });
+        }
+        if is_bound {
+            Handled::AtEnd(reply)
+        } else {
+            Handled::Now(reply)
+        }
     }
 
     /// Holds an answer back until its record is on the disk, where the installation asks for that.
@@ -278,6 +315,26 @@ impl Asks {
     ) -> Handled {
         let metrics = self.metrics.clone();
         Handled::later(async move { Reply::new(&done(&metrics, subject, work.await)) })
+    }
+}
+
+/// A request that a rule denied.
+struct Denial {
+    record: Event<'static>,
+    rule: Rule,
+    reason: DenyReason,
+}
+
+impl Denial {
+    fn of(known: &Caller, context: &Context<'_>, rule: Rule, reason: DenyReason) -> Box<Self> {
+        let caller = &known.context;
+        tracing::debug!(tenant = %caller.tenant(), api_key = %caller.api_key(), request = %caller.request(),
+            operation = %context.operation, rule = rule.name(), "denied");
+        Box::new(Self {
+            record: record::of_denial(caller, context, rule, reason),
+            rule,
+            reason,
+        })
     }
 }
 

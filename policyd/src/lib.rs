@@ -31,4 +31,5 @@ pub mod service;
 pub mod store;
 pub mod tenants;
 pub mod thread;
+pub mod turn;
 pub mod usage;

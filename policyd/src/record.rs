@@ -82,64 +82,6 @@ impl Recorder {
         })
     }
 
-    /// A request was allowed.
-    ///
-    /// # Errors
-    /// [`Unwritable`]: then it must not be, if it uses a private key or changes something.
-    pub fn allowed(
-        &self,
-        grant: &Grant,
-        about: RecordedKey<'_>,
-        permit: Option<&PermitClaims>,
-    ) -> Result<Position, Unwritable> {
-        let context = grant.context();
-        self.0.append(&Event::Allow(Decision {
-            tenant: context.tenant(),
-            api_key: context.api_key(),
-            api_key_version: context.api_key_version(),
-            request: context.request(),
-            source: grant.source(),
-            operation: grant.operation(),
-            algorithm: grant.algorithm(),
-            key_version: about.key.map(|key| key.version).or(about.version),
-            key: about.key.map(|key| key.handle),
-            target: about.target.map(|key| KeyReference {
-                algorithm: key.algorithm,
-                key_version: key.version,
-                key: key.handle,
-            }),
-            permit: permit.map(|claims| PermitReference {
-                epoch: claims.epoch,
-                serial: claims.serial,
-                payload: Hash::from_bytes(*claims.payload.as_bytes()),
-            }),
-            rule: None,
-            reason: None,
-        }))
-    }
-
-    /// A request was denied. That it could not be recorded does not make it less so.
-    pub fn denied(&self, known: &ServiceContext, context: &Context<'_>, rule: Rule, reason: DenyReason) {
-        let written = self.0.append(&Event::Deny(Decision {
-            tenant: known.tenant(),
-            api_key: known.api_key(),
-            api_key_version: known.api_key_version(),
-            request: known.request(),
-            source: context.source,
-            operation: context.operation,
-            algorithm: context.algorithm,
-            key_version: None,
-            key: None,
-            target: None,
-            permit: None,
-            rule: Some(rule.name()),
-            reason: Some(reason.name()),
-        }));
-        if written.is_err() {
-            self.0.note_unrecorded(false);
-        }
-    }
-
     /// Something is about to be done that no transaction can take back; returns when that is on the disk.
     ///
     /// # Errors
@@ -176,6 +118,58 @@ impl Recorder {
         });
         durable.await.unwrap_or(Err(Unwritable))
     }
+}
+
+/// The record of a request that was allowed.
+pub fn of_allowance<'a>(grant: &Grant, about: RecordedKey<'_>, permit: Option<&PermitClaims>) -> Event<'a> {
+    let context = grant.context();
+    Event::Allow(Decision {
+        tenant: context.tenant(),
+        api_key: context.api_key(),
+        api_key_version: context.api_key_version(),
+        request: context.request(),
+        source: grant.source(),
+        operation: grant.operation(),
+        algorithm: grant.algorithm(),
+        key_version: about.key.map(|key| key.version).or(about.version),
+        key: about.key.map(|key| key.handle),
+        target: about.target.map(|key| KeyReference {
+            algorithm: key.algorithm,
+            key_version: key.version,
+            key: key.handle,
+        }),
+        permit: permit.map(|claims| PermitReference {
+            epoch: claims.epoch,
+            serial: claims.serial,
+            payload: Hash::from_bytes(*claims.payload.as_bytes()),
+        }),
+        rule: None,
+        reason: None,
+    })
+}
+
+/// The record of a request that was denied. That it could not be written does not make it less so.
+pub fn of_denial<'a>(
+    known: &ServiceContext,
+    context: &Context<'_>,
+    rule: Rule,
+    reason: DenyReason,
+) -> Event<'a> {
+    Event::Deny(Decision {
+        tenant: known.tenant(),
+        api_key: known.api_key(),
+        api_key_version: known.api_key_version(),
+        request: known.request(),
+        source: context.source,
+        operation: context.operation,
+        algorithm: context.algorithm,
+        key_version: None,
+        key: None,
+        target: None,
+        permit: None,
+        rule: Some(rule.name()),
+        reason: Some(reason.name()),
+    })
 }
 
 /// Whether a request may be answered though it cannot be recorded: what neither uses a private key nor changes

@@ -3,6 +3,7 @@
 use crate::ask::Asks;
 use crate::keyd::KeydState;
 use crate::keys::Reconciler;
+use crate::turn::Turn;
 use chancel_ledger::Health as LedgerHealth;
 use chancel_link::{AuthenticatedPeer, Handled, Handler, Incoming, Refusals, Reply};
 use chancel_wire::metric::Sample;
@@ -22,10 +23,12 @@ pub struct Service {
 }
 
 impl Handler for Service {
-    fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
+    type Turn = Turn;
+
+    fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>, turn: &mut Turn) -> Handled {
         match chancel_wire::decode(request.body) {
-            Ok(PolicydRequest::Ask { caller, ask }) => self.asks.answer(&caller, ask, request.budget),
-            Ok(PolicydRequest::Identify(caller)) => self.asks.identify(&caller),
+            Ok(PolicydRequest::Ask { caller, ask }) => self.asks.answer(&caller, ask, request.budget, turn),
+            Ok(PolicydRequest::Identify(caller)) => self.asks.identify(&caller, turn),
             Ok(PolicydRequest::Health) => Handled::now(&self.health()),
             Ok(PolicydRequest::Metrics) => Handled::now(&PolicydReply::Metrics(self.samples())),
             Err(_) => {
@@ -33,6 +36,10 @@ impl Handler for Service {
                 Handled::now(&PolicydReply::Failed(PolicydFailure::Malformed))
             }
         }
+    }
+
+    fn end_turn(&self, turn: Turn) -> Result<(), Reply> {
+        self.asks.end_turn(turn)
     }
 
     fn overloaded(&self) -> Reply {

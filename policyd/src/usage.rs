@@ -3,19 +3,22 @@
 //! request waits for a transaction.
 
 mod flush;
+mod pending;
 mod period;
 mod replay;
 #[cfg(test)]
 mod tests;
 
 pub use flush::flush_until_stopped;
+pub use pending::Pending;
 pub use period::{Day, Month};
 pub use replay::{ReplayError, catch_up};
 
+use crate::decide::Grant;
 use crate::store::{Read, StoreError, TenantScope, UsageFigure};
 use chancel_domain::operation::Place;
 use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
-use chancel_ledger::Position;
+use chancel_wire::permit::PermitClaims;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -71,6 +74,15 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// What an allowance adds.
+    pub fn of(grant: &Grant, permit: Option<&PermitClaims>) -> Self {
+        Self {
+            tenant: grant.context().tenant(),
+            operation: grant.operation(),
+            key: permit.map(|claims| (claims.algorithm, claims.key_version)),
+        }
+    }
+
     /// The key whose private half will be used.
     fn use_of_key(&self) -> Option<(Algorithm, KeyVersion)> {
         self.key.filter(|_| self.operation.place() == Place::PrivateKey)
@@ -136,37 +148,29 @@ impl Usage {
         Ok(())
     }
 
-    /// Counts a decision, which [`Self::prepare`] was called for: at its record's time, or at this time when it could not
-    /// be recorded.
-    pub fn count(&self, scope: &TenantScope<'_, Read>, counted: &Counted, recorded: Result<Position, i64>) {
-        let time_ms = recorded.map_or_else(|now_ms| now_ms, |position| position.time_ms);
+    /// Counts decisions, for each of which [`Self::prepare`] was called: at their time, Unix milliseconds, and up to which
+    /// record, if they could be recorded.
+    pub fn count<'a>(
+        &self,
+        decisions: impl IntoIterator<Item = &'a Counted>,
+        time_ms: i64,
+        recorded: Option<u64>,
+    ) {
         let (month, day) = (Month::of(time_ms), Day::of(time_ms));
-        let tenant = counted.tenant;
-        // Not there only when the period turned since it was prepared: then nothing has been used in it.
-        let missing = |read: Result<u64, StoreError>| {
-            Ok(read.unwrap_or_else(|error| {
-                tracing::error!(%tenant, %error, "a period of usage begins without the database's count");
-                0
-            }))
-        };
         let mut state = self.state();
-        if counts(counted.operation) {
-            let _ = add(&mut state.calls, (tenant, month), || {
-                missing(scope.calls_of(month))
-            });
+        for counted in decisions {
+            let tenant = counted.tenant;
+            if counts(counted.operation) {
+                add(&mut state.calls, &(tenant, month));
+            }
+            if let Some((algorithm, version)) = counted.use_of_key() {
+                add(&mut state.uses, &(tenant, algorithm, day));
+                let key = (tenant, algorithm, version);
+                let last = state.last_used.entry(key).or_insert(time_ms);
+                *last = time_ms.max(*last);
+            }
         }
-        if let Some((algorithm, version)) = counted.use_of_key() {
-            let of = (tenant, algorithm, day);
-            let _ = add(&mut state.uses, of, || missing(scope.uses_of(algorithm, day)));
-            let last = state
-                .last_used
-                .entry((tenant, algorithm, version))
-                .or_insert(time_ms);
-            *last = time_ms.max(*last);
-        }
-        if let Ok(position) = recorded {
-            state.seq = state.seq.max(position.seq);
-        }
+        state.seq = state.seq.max(recorded.unwrap_or_default());
     }
 
     /// What the database does not have yet, and up to which record.
@@ -250,11 +254,9 @@ fn total<K: Hash + Eq>(
     entry(counts, key, load).map(|count| count.total)
 }
 
-fn add<K: Hash + Eq>(
-    counts: &mut HashMap<K, Count>,
-    key: K,
-    load: impl FnOnce() -> Result<u64, StoreError>,
-) -> Result<(), StoreError> {
-    entry(counts, key, load)?.total += 1;
-    Ok(())
+fn add<K: Hash + Eq>(counts: &mut HashMap<K, Count>, key: &K) {
+    match counts.get_mut(key) {
+        Some(count) => count.total += 1,
+        None => debug_assert!(false, "counted without having been prepared"),
+    }
 }

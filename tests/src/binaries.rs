@@ -17,7 +17,7 @@ pub fn shipped() -> PathBuf {
         Some(directory) => PathBuf::from(directory),
         None => beside_tests()
             .parent()
-            .map(|target| target.join("release"))
+            .map(|target| target.join("dist"))
             .unwrap_or_default(),
     };
     for name in ["chancel-keyd", "chancel-policyd", "chancel-gateway", "chancel"] {

@@ -407,7 +407,9 @@ struct Policyd {
 }
 
 impl Handler for Policyd {
-    fn handle(&self, _: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
+    type Turn = ();
+
+    fn handle(&self, _: &AuthenticatedPeer, request: Incoming<'_>, (): &mut ()) -> Handled {
         match self.conduct.0.load(Ordering::SeqCst) {
             Conduct::HANGS => return Handled::later(std::future::pending()),
             Conduct::FAILS => return Handled::now(&PolicydReply::Failed(PolicydFailure::Storage)),
@@ -450,7 +452,9 @@ struct Keyd {
 }
 
 impl Handler for Keyd {
-    fn handle(&self, _: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
+    type Turn = ();
+
+    fn handle(&self, _: &AuthenticatedPeer, request: Incoming<'_>, (): &mut ()) -> Handled {
         let open = self.break_glass.load(Ordering::SeqCst);
         let (permit, input) = match chancel_wire::decode(request.body) {
             Ok(KeydRequest::Use { permit, input }) => (permit, input),

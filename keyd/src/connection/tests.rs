@@ -7,12 +7,19 @@ use std::thread::{self, JoinHandle};
 
 const A_WHILE: Duration = Duration::from_millis(300);
 
-struct Rig(crate::rig::Rig);
+struct Rig {
+    pools: Arc<Pools>,
+    _keyd: crate::rig::Rig,
+}
 
 impl Rig {
     /// A keyd with one worker a role.
     fn new() -> Self {
-        Self(crate::rig::Rig::new())
+        let keyd = crate::rig::Rig::new();
+        Self {
+            pools: Arc::new(keyd.pools()),
+            _keyd: keyd,
+        }
     }
 
     fn connect(&self, role: Role) -> (UnixStream, JoinHandle<Ended>) {
@@ -20,8 +27,8 @@ impl Rig {
         ours.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         // As the hello leaves it.
         theirs.set_read_timeout(Some(A_WHILE / 3)).unwrap();
-        let keyd = Arc::clone(self.0.keyd());
-        let serving = thread::spawn(move || serve(theirs, AuthenticatedPeer::of_role(role), &keyd));
+        let pools = Arc::clone(&self.pools);
+        let serving = thread::spawn(move || serve(theirs, AuthenticatedPeer::of_role(role), &pools));
         (ours, serving)
     }
 }
@@ -75,6 +82,29 @@ fn a_frame_that_does_not_end_is_cut_and_frames_that_do_are_not_however_they_are_
     assert_eq!(stuck_serving.join().unwrap(), Ended::HalfFrame);
     drop(busy);
     assert_eq!(busy_serving.join().unwrap(), Ended::ByPeer);
+}
+
+#[test]
+fn answers_that_were_gathered_go_where_their_requests_came_from_and_each_once() {
+    let rig = Rig::new();
+    let mut peers: Vec<_> = (0..3).map(|_| rig.connect(Role::Gateway).0).collect();
+    let numbers = |peer: u64| (0..100).map(move |number| peer * 1_000 + number);
+    for (peer, stream) in (0..).zip(&mut peers) {
+        let requests = numbers(peer).flat_map(|number| frame::seal(number, 5_000, &KeydRequest::Health));
+        stream.write_all(&requests.collect::<Vec<u8>>()).unwrap();
+    }
+    for (peer, stream) in (0..).zip(&mut peers) {
+        let (mut answers, mut answered) = (FrameBuffer::new(), Vec::new());
+        while answered.len() < 100 {
+            let count = stream.read(answers.spare()).unwrap();
+            assert_ne!(count, 0, "the connection ended");
+            answers.filled(count);
+            while let Some(answer) = answers.next_frame().unwrap() {
+                answered.push(answer.correlation);
+            }
+        }
+        assert!(answered.into_iter().eq(numbers(peer)));
+    }
 }
 
 #[test]

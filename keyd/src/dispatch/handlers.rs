@@ -1,35 +1,38 @@
 //! What is done for each request: the part of [`Keyd`] behind the match.
 
-use super::Keyd;
+use super::{Keyd, Leaves, Send};
 use crate::break_glass::{Incident, NotRecorded};
 use crate::listen::AuthenticatedPeer;
 use crate::verified::VerifiedUse;
-use crate::{metrics, ops};
+use crate::{metrics, ops, use_ledger};
 use chancel_domain::tenant::Name;
-use chancel_ledger::{CheckpointRequest, Hash, LedgerId, LedgerName};
+use chancel_ledger::{Batch, CheckpointRequest, Hash, LedgerId, LedgerName};
 use chancel_wire::keyd::{
     BreakGlassClaims, BreakGlassCommand, BreakGlassState, CheckpointClaims, KeyIdentity, KeydError,
-    KeydHealth,
+    KeydHealth, KeydReply,
 };
 use chancel_wire::metric::Sample;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 impl Keyd {
-    /// Does what may be done, and records it: the output leaves this function after its record was written, or not at all.
-    pub(super) fn use_key(&self, verified: &VerifiedUse<'_>) -> Result<Zeroizing<Vec<u8>>, KeydError> {
-        let performed = ops::perform(self.keyring(), verified);
-        let operation = verified.input().operation();
-        tracing::debug!(request = %verified.caller().request, tenant = %verified.tenant(), %operation,
-            key = %verified.key().handle, succeeded = performed.is_ok(), "key used");
-        let result = performed.as_ref().map(|_| ()).map_err(|error| *error);
-        self.uses().used(verified, result)?;
-        if performed.is_ok() {
-            self.metrics.key_used(operation);
+    /// Does what a permit permits. The answer leaves after its record was written, or not at all.
+    pub(super) fn use_with_permit(&self, verified: &VerifiedUse<'_>, records: &mut Batch, send: Send<'_>) {
+        let performed = self.perform(verified);
+        records.add(&use_ledger::of_use(verified, result_of(&performed)));
+        match performed {
+            Ok(output) => {
+                self.metrics.key_used(verified.input().operation());
+                send(Leaves::Recorded, &KeydReply::Output(&output));
+            }
+            Err(error) => {
+                self.metrics.refused(error);
+                send(Leaves::Recorded, &KeydReply::Refused(error));
+            }
         }
-        performed
     }
 
+    /// Does what break-glass allows. For such a use no other ledger has a line: it is on the disk when this returns.
     pub(super) fn use_in_break_glass(
         &self,
         claims: &BreakGlassClaims,
@@ -38,13 +41,25 @@ impl Keyd {
         let entered = self.parts.break_glass.enter(Instant::now());
         let open = entered.ok_or(KeydError::BreakGlassClosed)?;
         let verified = VerifiedUse::in_break_glass(&open, claims, input)?;
-        tracing::error!(tenant = %claims.tenant, api_key = %claims.api_key, request = %claims.request,
-            operation = %verified.input().operation(), key = %claims.key.handle, "break-glass used");
-        let used = self.use_key(&verified);
-        if !matches!(used, Err(KeydError::LedgerUnwritable)) {
-            open.count();
+        let operation = verified.input().operation();
+        tracing::error!(tenant = %claims.tenant, api_key = %claims.api_key, request = %claims.request, %operation,
+            key = %claims.key.handle, "break-glass used");
+        let performed = self.perform(&verified);
+        self.uses()
+            .used_in_break_glass(&verified, result_of(&performed))?;
+        open.count();
+        if performed.is_ok() {
+            self.metrics.key_used(operation);
         }
-        used
+        performed
+    }
+
+    fn perform(&self, verified: &VerifiedUse<'_>) -> Result<Zeroizing<Vec<u8>>, KeydError> {
+        let performed = ops::perform(self.keyring(), verified);
+        tracing::debug!(request = %verified.caller().request, tenant = %verified.tenant(),
+            operation = %verified.input().operation(), key = %verified.key().handle, succeeded = performed.is_ok(),
+            "key used");
+        performed
     }
 
     pub(super) fn command_break_glass(
@@ -137,6 +152,10 @@ impl Keyd {
         ));
         samples
     }
+}
+
+fn result_of<T>(performed: &Result<T, KeydError>) -> Result<(), KeydError> {
+    performed.as_ref().map(|_| ()).map_err(|error| *error)
 }
 
 /// Break-glass is an alarm whatever becomes of it: each of these is a line that a host's monitoring wakes people for.

@@ -5,7 +5,7 @@
 
 use super::{AccountOf, Admission, AuthenticatedPeer, Refusal};
 use crate::connection;
-use crate::dispatch::Keyd;
+use crate::pool::Pools;
 use chancel_sandbox::{Sandboxed, peer_credentials};
 use chancel_wire::hello::{HELLO_LEN, Hello, welcome};
 use chancel_wire::limits::HELLO_TIMEOUT;
@@ -58,7 +58,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 pub fn start(
     listener: UnixListener,
     admission: Admission,
-    keyd: &Arc<Keyd>,
+    pools: &Arc<Pools>,
     running: &Arc<Barrier>,
 ) -> io::Result<()> {
     let shared = Arc::new(Acceptor {
@@ -68,13 +68,13 @@ pub fn start(
     });
     for number in 0..CONNECTIONS {
         let shared = Arc::clone(&shared);
-        let keyd = Arc::clone(keyd);
+        let pools = Arc::clone(pools);
         let running = Arc::clone(running);
         thread::Builder::new()
             .name(format!("peer-{number}"))
             .spawn(move || {
                 running.wait();
-                shared.run(&keyd, keyd.sandboxed());
+                shared.run(&pools, pools.keyd().sandboxed());
             })?;
     }
     Ok(())
@@ -88,12 +88,12 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn run(&self, keyd: &Arc<Keyd>, _sandboxed: &Sandboxed) {
+    fn run(&self, pools: &Arc<Pools>, _sandboxed: &Sandboxed) {
         loop {
             match self.listener.accept() {
                 // A panic ends the connection alone: nobody could start another thread in this one's place.
                 Ok((stream, _)) => {
-                    let _ = catch_unwind(AssertUnwindSafe(|| self.serve(stream, keyd)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.serve(stream, pools)));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -105,12 +105,12 @@ impl Acceptor {
         }
     }
 
-    fn serve(&self, stream: UnixStream, keyd: &Arc<Keyd>) {
+    fn serve(&self, stream: UnixStream, pools: &Arc<Pools>) {
         let Ok(kernel) = peer_credentials(&stream) else {
             return;
         };
         let refuse = |refusal: &Refusal| {
-            if let Some(count) = keyd.metrics().connection_refused(refusal.name()) {
+            if let Some(count) = pools.keyd().metrics().connection_refused(refusal.name()) {
                 tracing::warn!(uid = kernel.uid, pid = kernel.pid, %refusal, count, "connection refused");
             }
         };
@@ -125,9 +125,9 @@ impl Acceptor {
         match authenticate(&self.admission, &stream, kernel.uid, kernel.pid) {
             Ok(peer) => {
                 tracing::info!(peer = peer.role().name(), pid = peer.pid(), "connected");
-                let ended = connection::serve(stream, peer, keyd);
+                let ended = connection::serve(stream, peer, pools);
                 if let Some(reason) = ended.as_fault() {
-                    let _ = keyd.metrics().connection_refused(reason);
+                    let _ = pools.keyd().metrics().connection_refused(reason);
                 }
                 tracing::info!(peer = peer.role().name(), pid = peer.pid(), %ended, "disconnected");
             }

@@ -1,7 +1,8 @@
-//! What changes with each line, and what a failed write leaves.
+//! What changes with each write, and what a failed write leaves.
 
 use super::RETRY_PAUSE;
 use crate::LedgerName;
+use crate::batch::Batch;
 use crate::chain::{self, Hash};
 use crate::event::Event;
 use crate::options::{Position, Statistics};
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// What changes with each line.
+/// What changes with each write.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) file: Arc<File>,
@@ -49,18 +50,17 @@ pub(super) struct Failure {
 }
 
 impl State {
-    /// Writes one line in one piece, or nothing.
-    pub(super) fn write(&mut self, event: &Event<'_>) -> io::Result<Position> {
-        let seq = self.seq + 1;
-        let time_ms = now_ms();
+    /// Writes the lines of a batch, which must not be empty, in one piece, or nothing.
+    pub(super) fn write(&mut self, batch: &Batch, time_ms: i64) -> io::Result<Position> {
+        let (mut seq, mut head) = (self.seq, self.head);
         self.buffer.clear();
-        write!(self.buffer, "{{\"seq\":{seq},\"time\":{time_ms},")?;
-        let start = self.buffer.len();
-        serde_json::to_writer(&mut self.buffer, event)?;
-        // The event's own braces: the line has one pair around all.
-        self.buffer.remove(start);
-        self.buffer.pop();
-        let head = chain::seal(&mut self.buffer, 0, &self.head);
+        for members in batch.iter() {
+            seq += 1;
+            let start = self.buffer.len();
+            write!(self.buffer, "{{\"seq\":{seq},\"time\":{time_ms},")?;
+            self.buffer.extend_from_slice(members);
+            head = chain::seal(&mut self.buffer, start, &head);
+        }
         let length = self.buffer.len();
         let written = match (&*self.file).write(&self.buffer) {
             Ok(written) if written == length => Ok(()),
@@ -74,9 +74,14 @@ impl State {
         self.seq = seq;
         self.head = head;
         self.length += length as u64;
-        self.statistics.records += 1;
+        self.statistics.records += batch.len() as u64;
         self.statistics.bytes += length as u64;
         Ok(Position { seq, time_ms })
+    }
+
+    /// Writes one of the ledger's own lines.
+    pub(super) fn write_event(&mut self, event: &Event<'_>) -> io::Result<Position> {
+        self.write(&Batch::of(event), now_ms())
     }
 
     /// Cuts off what a failed write may have left.
@@ -120,7 +125,8 @@ impl State {
     }
 }
 
-fn now_ms() -> i64 {
+/// The time of a line that is written now, Unix milliseconds.
+pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

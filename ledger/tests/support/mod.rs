@@ -47,7 +47,7 @@ pub fn used(serial: u64) -> Event<'static> {
         request: decision.request,
         operation: decision.operation,
         algorithm: Algorithm::MlDsa65,
-        key_version: decision.key_version,
+        key_version: decision.key_version.unwrap(),
         key: KeyHandle::from_bytes([3; 16]),
         target: None,
         permit: decision.permit,

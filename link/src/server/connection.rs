@@ -6,6 +6,7 @@ use crate::stream::Stream;
 use chancel_wire::frame::{self, FrameBuffer};
 use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
 use std::future::poll_fn;
+use std::mem;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
@@ -19,7 +20,15 @@ struct Connection<'a, H> {
     peer: AuthenticatedPeer,
     handler: &'a H,
     outbox: Outbox,
+    held: Held,
     later: JoinSet<(u64, Reply)>,
+}
+
+/// Answers that wait for the end of their turn.
+#[derive(Default)]
+struct Held {
+    answers: Vec<(u64, Reply)>,
+    bytes: usize,
 }
 
 /// Serves a peer until it leaves, breaks the protocol, or the server stops.
@@ -34,6 +43,7 @@ pub(super) async fn serve<H: Handler>(
         peer,
         handler,
         outbox: Outbox::default(),
+        held: Held::default(),
         later: JoinSet::new(),
     };
     let outcome = connection.run(stopped).await;
@@ -90,10 +100,19 @@ impl<H: Handler> Connection<'_, H> {
         Ok(())
     }
 
-    /// Handles whole frames until none is left or the answers fill the outbox; returns how many there were.
+    /// Handles whole frames, which are a turn, until none is left or the answers fill the outbox; returns how many there
+    /// were.
     fn answer(&mut self, incoming: &mut FrameBuffer) -> Result<usize, Refusal> {
+        let mut turn = H::Turn::default();
+        let handled = self.handle_all(incoming, &mut turn);
+        // Also before the connection ends for a bad frame: what was begun is finished.
+        self.end(turn);
+        handled
+    }
+
+    fn handle_all(&mut self, incoming: &mut FrameBuffer, turn: &mut H::Turn) -> Result<usize, Refusal> {
         let mut count = 0;
-        while !self.outbox.is_full() {
+        while !self.outbox.would_be_full_with(self.held.bytes) {
             let Some(frame) = incoming.next_frame().map_err(|_| Refusal::MalformedFrame)? else {
                 break;
             };
@@ -108,17 +127,31 @@ impl<H: Handler> Connection<'_, H> {
                 body: frame.body,
                 budget: Duration::from_millis(frame.budget_ms.into()),
             };
-            let reply = match self.handler.handle(&self.peer, request) {
-                Handled::Now(reply) => reply,
+            match self.handler.handle(&self.peer, request, turn) {
+                Handled::Now(reply) => self.send(correlation, reply),
+                Handled::AtEnd(reply) => {
+                    self.held.bytes += reply.len();
+                    self.held.answers.push((correlation, reply));
+                }
                 Handled::Later(future) if self.later.len() < MAX_IN_FLIGHT => {
                     self.later.spawn(async move { (correlation, future.await) });
-                    continue;
                 }
-                Handled::Later(_) => self.handler.overloaded(),
-            };
-            self.send(correlation, reply);
+                Handled::Later(_) => self.send(correlation, self.handler.overloaded()),
+            }
         }
         Ok(count)
+    }
+
+    fn end(&mut self, turn: H::Turn) {
+        let ended = self.handler.end_turn(turn);
+        self.held.bytes = 0;
+        // Taken and put back for its memory.
+        let mut answers = mem::take(&mut self.held.answers);
+        for (correlation, reply) in answers.drain(..) {
+            let instead = ended.as_ref().err().cloned();
+            self.send(correlation, instead.unwrap_or(reply));
+        }
+        self.held.answers = answers;
     }
 
     fn finish(&mut self, finished: Result<(u64, Reply), JoinError>) {

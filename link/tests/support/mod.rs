@@ -81,7 +81,9 @@ pub struct Successor {
 }
 
 impl Handler for Successor {
-    fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
+    type Turn = ();
+
+    fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>, (): &mut ()) -> Handled {
         let Ok(number) = chancel_wire::decode::<u64>(request.body) else {
             return Handled::now(&u64::MAX);
         };

@@ -4,7 +4,7 @@ use crate::api_keys::Standing;
 use crate::decide::explain;
 use crate::rules::{Context, Counters, KeyCounts};
 use crate::store::{Read, StoreError, TenantScope};
-use crate::usage::{Day, Month, Usage};
+use crate::usage::{Day, Month, Pending, Usage};
 use chancel_domain::operation::Place;
 use chancel_domain::plan::{Plans, Terms};
 use chancel_domain::{Algorithm, DenyRule, Operation};
@@ -22,9 +22,28 @@ pub(crate) struct Request {
     pub(crate) is_repeated: bool,
 }
 
+/// What has been used.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts<'a> {
+    pub(crate) usage: &'a Usage,
+    pub(crate) pending: &'a Pending,
+}
+
+impl Counts<'_> {
+    fn calls(self, scope: &TenantScope<'_, Read>, month: Month) -> Result<u64, StoreError> {
+        let counted = self.usage.calls(scope, month)?;
+        Ok(counted.saturating_add(self.pending.calls(scope.tenant())))
+    }
+
+    fn uses(self, scope: &TenantScope<'_, Read>, algorithm: Algorithm, day: Day) -> Result<u64, StoreError> {
+        let counted = self.usage.uses(scope, algorithm, day)?;
+        Ok(counted.saturating_add(self.pending.uses(scope.tenant(), algorithm)))
+    }
+}
+
 /// Puts together what the rules look at, as far as the operation needs it, and has it judged.
 pub(crate) fn judge<T>(
-    usage: &Usage,
+    counts: Counts<'_>,
     plans: &Plans,
     scope: &TenantScope<'_, Read>,
     caller: &Standing,
@@ -32,7 +51,7 @@ pub(crate) fn judge<T>(
     judge: impl FnOnce(&Context<'_>) -> T,
 ) -> Result<T, StoreError> {
     let terms = plans.of(caller.plan);
-    let counters = counters(usage, terms, scope, caller, request)?;
+    let counters = counters(counts, terms, scope, caller, request)?;
     let rules = if caller.has_deny_rules {
         own_rules(scope)?
     } else {
@@ -71,11 +90,15 @@ pub(crate) fn explained(
     request.algorithm = request
         .algorithm
         .or_else(|| request.operation.family().map(Algorithm::default_for));
-    judge(usage, plans, scope, caller, request, explain)
+    let counts = Counts {
+        usage,
+        pending: &Pending::default(),
+    };
+    judge(counts, plans, scope, caller, request, explain)
 }
 
 fn counters(
-    usage: &Usage,
+    counts: Counts<'_>,
     terms: &Terms,
     scope: &TenantScope<'_, Read>,
     caller: &Standing,
@@ -84,7 +107,7 @@ fn counters(
     let limits = &terms.limits;
     let mut counters = Counters::default();
     if limits.calls_per_month.is_some() {
-        counters.calls = Some(usage.calls(scope, Month::of(request.now_ms))?);
+        counters.calls = Some(counts.calls(scope, Month::of(request.now_ms))?);
     }
     match (request.operation, request.algorithm) {
         (Operation::GenerateKey | Operation::RotateKey | Operation::RestoreKey, algorithm) => {
@@ -108,7 +131,7 @@ fn counters(
             };
             counters.budget = Some(budget);
             if budget.is_some() {
-                counters.uses = Some(usage.uses(scope, algorithm, Day::of(request.now_ms))?);
+                counters.uses = Some(counts.uses(scope, algorithm, Day::of(request.now_ms))?);
             }
         }
         _ => {}

@@ -5,6 +5,7 @@ use crate::decide::Grant;
 use crate::permit::NoPermitKey;
 use crate::record::RecordedKey;
 use crate::store::{Read, StoreError, TenantScope};
+use crate::turn::Turn;
 use chancel_domain::operation::Place;
 use chancel_domain::{Algorithm, KeyState, KeyVersion, Operation};
 use chancel_link::Handled;
@@ -30,6 +31,7 @@ impl Asks {
         grant: Grant,
         subject: Subject,
         wanted: Wanted,
+        turn: &mut Turn,
     ) -> Result<Handled, StoreError> {
         let operation = grant.operation();
         let private = operation.place() == Place::PrivateKey;
@@ -50,10 +52,9 @@ impl Asks {
             (Ok(key), Ok(target)) => (key, target),
             (Err(failure), _) | (_, Err(failure)) => {
                 // It was allowed, and counts; that nothing came of it is the caller's doing.
-                if let Err(unrecorded) = self.record(scope, &grant, missing(wanted.version), None, false)? {
-                    return Ok(not_answered_now(&self.metrics, unrecorded));
-                }
-                return Ok(Handled::now(&failed(&self.metrics, subject, failure)));
+                self.allow(turn, scope, &grant, missing(wanted.version), None)?;
+                let reply = failed(&self.metrics, subject, failure);
+                return Ok(self.at_end(turn, &grant, &reply));
             }
         };
         let about = RecordedKey {
@@ -61,35 +62,22 @@ impl Asks {
             target: target.as_ref(),
             version: None,
         };
-        let Some(payload) = wanted.payload.filter(|_| private) else {
-            let recorded = match self.record(scope, &grant, about, None, false)? {
-                Ok(recorded) => recorded,
-                Err(unrecorded) => return Ok(not_answered_now(&self.metrics, unrecorded)),
-            };
-            let verdict = Verdict::Granted {
-                key,
-                permit: None,
-                target: None,
-            };
-            let reply = PolicydReply::Judged { subject, verdict };
-            return Ok(self.when_recorded(Handled::now(&reply), recorded));
+        let issued = match wanted.payload.filter(|_| private) {
+            None => None,
+            Some(payload) => match self.issuer.issue(&grant, &key, target.as_ref(), payload) {
+                Ok(issued) => Some(issued),
+                Err(NoPermitKey) => {
+                    return Ok(not_answered_now(&self.metrics, PolicydFailure::KeydUnavailable));
+                }
+            },
         };
-        let (claims, permit) = match self.issuer.issue(&grant, &key, target.as_ref(), payload) {
-            Ok(issued) => issued,
-            Err(NoPermitKey) => return Ok(not_answered_now(&self.metrics, PolicydFailure::KeydUnavailable)),
+        let (claims, permit) = issued.unzip();
+        self.allow(turn, scope, &grant, about, claims.as_ref())?;
+        let reply = PolicydReply::Judged {
+            subject,
+            verdict: Verdict::Granted { key, permit, target },
         };
-        let recorded = match self.record(scope, &grant, about, Some(&claims), false)? {
-            Ok(recorded) => recorded,
-            // The permit goes nowhere.
-            Err(unrecorded) => return Ok(not_answered_now(&self.metrics, unrecorded)),
-        };
-        let verdict = Verdict::Granted {
-            key,
-            permit: Some(permit),
-            target,
-        };
-        let reply = PolicydReply::Judged { subject, verdict };
-        Ok(self.when_recorded(Handled::now(&reply), recorded))
+        Ok(self.at_end(turn, &grant, &reply))
     }
 }
 

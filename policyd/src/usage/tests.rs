@@ -4,7 +4,7 @@ use super::*;
 use crate::api_keys::ServiceContext;
 use crate::store::tests::fixture::{Fixture, run};
 use chancel_domain::{KeyHandle, RequestId};
-use chancel_ledger::{Decision, Event, Hash, Ledger, LedgerName, Options, PermitReference, Sync};
+use chancel_ledger::{Batch, Decision, Event, Hash, Ledger, LedgerName, Options, PermitReference, Sync};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -113,11 +113,11 @@ impl World {
         });
         self.fixture.look(|view| {
             let scope = view.tenant(&self.tenants[tenant]);
-            self.usage
-                .prepare(&scope, &counted, crate::clock::now_ms())
-                .unwrap();
-            let position = self.log.ledger.append(&event).unwrap();
-            self.usage.count(&scope, &counted, Ok(position));
+            let now_ms = crate::clock::now_ms();
+            self.usage.prepare(&scope, &counted, now_ms).unwrap();
+            let record = Batch::of(&event);
+            let position = self.log.ledger.append_all(&record, now_ms).unwrap();
+            self.usage.count([&counted], now_ms, Some(position.seq));
         });
     }
 
@@ -127,7 +127,7 @@ impl World {
         self.fixture.look(|view| {
             let scope = view.tenant(&self.tenants[tenant]);
             self.usage.prepare(&scope, &counted, time_ms).unwrap();
-            self.usage.count(&scope, &counted, Err(time_ms));
+            self.usage.count([&counted], time_ms, None);
         });
     }
 

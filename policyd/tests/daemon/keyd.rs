@@ -61,7 +61,9 @@ impl Keyd {
 }
 
 impl Handler for Keyd {
-    fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>) -> Handled {
+    type Turn = ();
+
+    fn handle(&self, _peer: &AuthenticatedPeer, request: Incoming<'_>, (): &mut ()) -> Handled {
         let mut files = self.files.lock().unwrap();
         match chancel_wire::decode(request.body).unwrap() {
             KeydRequest::Generate(key) => {

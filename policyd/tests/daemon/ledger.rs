@@ -222,6 +222,60 @@ fn on_a_full_disk_private_keys_and_changes_are_refused_the_rest_goes_on_and_it_r
 }
 
 #[test]
+fn of_requests_read_together_on_a_full_disk_only_those_that_use_no_private_key_are_granted() {
+    for sync in ["10ms", "every-record"] {
+        let installation = Installation::with(sync);
+        let Some(disk) = SmallDisk::at(&installation.path("ledger"), installation.account()) else {
+            return;
+        };
+        let policyd = installation.start();
+        run(async {
+            let (operator, gateway) = (policyd.operator(), policyd.gateway());
+            let keyd = Keyd::serve(&installation);
+            keyd.met(&gateway).await;
+            let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
+            let text = operator.api_key(tenant, "*").await.1;
+            outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+            disk.fill();
+            until("the ledger is full", async || {
+                let reply = gateway.ask(&text, of_key(Operation::Sign)).await;
+                matches!(reply, PolicydReply::Failed(PolicydFailure::LedgerUnwritable))
+            })
+            .await;
+            let before = operator.usage(tenant).await.calls;
+            let mixed = [Operation::Sign, Operation::Verify, Operation::Sign].map(of_key);
+            let replies = gateway.ask_all(&text, mixed.into_iter().cycle().take(90)).await;
+            let granted = replies.iter().filter(|reply| match reply {
+                PolicydReply::Failed(PolicydFailure::LedgerUnwritable) => false,
+                PolicydReply::Judged {
+                    verdict: Verdict::Granted { permit: None, .. },
+                    ..
+                } => true,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(
+                granted.count(),
+                30,
+                "a permit without a record, or a needless refusal"
+            );
+            assert_eq!(operator.usage(tenant).await.calls, before + 30);
+            disk.empty();
+            until("the ledger can be written again", async || {
+                is_granted(&gateway.ask(&text, of_key(Operation::Sign)).await)
+            })
+            .await;
+        });
+        policyd.kill();
+        let unrecorded = installation.records(|record| (record.kind == "gap").then_some(()));
+        assert!(
+            !unrecorded.is_empty(),
+            "the ledger says nothing of what it missed"
+        );
+        installation.check_ledger();
+    }
+}
+
+#[test]
 fn nothing_that_was_refused_for_the_ledgers_sake_was_done() {
     let installation = Installation::new();
     let Some(disk) = SmallDisk::at(&installation.path("ledger"), installation.account()) else {

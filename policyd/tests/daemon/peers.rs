@@ -11,6 +11,7 @@ use chancel_wire::policyd::{
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::task::JoinSet;
 
 /// Where requests come from when a test says nothing else.
 pub const SOURCE: &str = "192.0.2.1";
@@ -121,6 +122,25 @@ impl Gateway {
             .call(&PolicydRequest::Ask { caller, ask }, PATIENCE)
             .await;
         answer.ok().map(|answer| answer.decode().unwrap())
+    }
+
+    /// Asks all at once, so that policyd reads several together.
+    pub async fn ask_all(&self, api_key: &str, asks: impl IntoIterator<Item = Ask>) -> Vec<PolicydReply> {
+        let mut asking = JoinSet::new();
+        for ask in asks {
+            let (client, api_key, request) = (self.client.clone(), api_key.to_owned(), self.request());
+            asking.spawn(async move {
+                let caller = Caller {
+                    api_key: &api_key,
+                    request,
+                    source: address(SOURCE),
+                    idempotency_key: None,
+                };
+                let request = PolicydRequest::Ask { caller, ask };
+                call(&client, &request).await.decode().unwrap()
+            });
+        }
+        asking.join_all().await
     }
 
     pub async fn explain(&self, api_key: &str, question: Question) -> Explanation {

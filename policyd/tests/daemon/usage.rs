@@ -5,7 +5,7 @@ use crate::peers::{Gateway, SOURCE, denied, failure, is_done, is_granted, outcom
 use crate::support::{Installation, PATIENCE, run};
 use chancel_domain::{Algorithm, KeyVersion, Operation, Plan, TenantId};
 use chancel_wire::permit::PayloadDigest;
-use chancel_wire::policyd::{Ask, AskFailure, DenyReason, Outcome, Quota, Rule};
+use chancel_wire::policyd::{Ask, AskFailure, DenyReason, Outcome, PolicydReply, Quota, Rule};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -185,6 +185,42 @@ fn the_budget_of_a_key_is_exact_over_kills_and_its_own() {
         outcome(gateway.ask(&text, Ask::SetKeyBudget(ML_DSA, None)).await);
         assert!(is_granted(&gateway.ask(&text, sign()).await));
     });
+}
+
+#[test]
+fn requests_that_are_read_together_do_not_share_the_last_places_of_a_budget_or_a_quota() {
+    for sync in ["10ms", "every-record"] {
+        let installation = Installation::with(sync);
+        installation.write_plans("[growth]\ncalls_per_month = 60\n");
+        let policyd = installation.start();
+        run(async {
+            let (operator, gateway) = (policyd.operator(), policyd.gateway());
+            let keyd = Keyd::serve(&installation);
+            keyd.met(&gateway).await;
+            let tenant = operator.tenant("Example", Plan::Growth).await.id;
+            let text = operator.api_key(tenant, "*").await.1;
+            outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+            outcome(gateway.ask(&text, Ask::SetKeyBudget(ML_DSA, Some(20))).await);
+            let granted = |replies: &[PolicydReply]| replies.iter().filter(|reply| is_granted(reply)).count();
+            let day = days_now();
+            let replies = gateway.ask_all(&text, vec![sign(); 100]).await;
+            // At midnight (UTC) a new budget begins.
+            assert!(granted(&replies) == 20 || days_now() != day);
+            let used = operator.usage(tenant).await.calls;
+            let verify = Ask::Use {
+                operation: Operation::Verify,
+                algorithm: ML_DSA,
+                version: None,
+                payload: None,
+            };
+            let replies = gateway.ask_all(&text, vec![verify; 100]).await;
+            assert_eq!(granted(&replies) as u64, 60 - used);
+            let denied = replies.iter().filter(|reply| denied(reply) == QUOTA_SPENT);
+            assert_eq!(denied.count() as u64, 40 + used);
+            assert_eq!(operator.usage(tenant).await.calls, 60);
+            assert_eq!(allowed(&installation, tenant), 60);
+        });
+    }
 }
 
 fn days_now() -> u64 {
