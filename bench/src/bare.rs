@@ -4,7 +4,7 @@
 use crate::cpu::CpuClock;
 use crate::problem::Problem;
 use crate::scenario::{Operation, payload};
-use chancel_domain::Algorithm;
+use chancel_domain::{Algorithm, Content};
 use chancel_keyd::crypto::{Seed, decapsulate, expand};
 use chancel_pqc::{Verdict, encapsulate, verify};
 use std::hint::black_box;
@@ -42,13 +42,18 @@ pub fn measure(operation: Operation) -> Result<f64, Problem> {
             let (private_key, public_key) = key_pair(Algorithm::MlDsa65)?;
             let message = payload();
             let signature = sign(&library()?, &private_key, &message)?;
-            time(
-                |_| match verify(Algorithm::MlDsa65, &public_key, &message, &signature) {
+            time(|_| {
+                match verify(
+                    Algorithm::MlDsa65,
+                    &public_key,
+                    &Content::raw(&message),
+                    &signature,
+                ) {
                     Ok(Verdict::Valid) => Ok(()),
                     Ok(Verdict::Invalid) => Err(failed("a good signature is not valid")),
                     Err(error) => Err(failed(error)),
-                },
-            )
+                }
+            })
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::http::{Gateway, Request};
 use crate::problem::Problem;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chancel_domain::Algorithm;
+use chancel_domain::{Algorithm, Content};
 use chancel_pqc::Verdict;
 use serde_json::{Value, json};
 
@@ -92,7 +92,7 @@ pub async fn prepare(gateway: &Gateway) -> Result<Vec<Scenario>, Problem> {
     let verdict = chancel_pqc::verify(
         Algorithm::MlDsa65,
         &bytes(&signing_key["public_key"])?,
-        &payload,
+        &Content::raw(&payload),
         &bytes(&signed["signature"])?,
     );
     ensure(

@@ -4,6 +4,7 @@
 //! that could reach a key or a socket may live here.
 
 pub mod algorithm;
+pub mod content;
 pub mod deny_rule;
 pub mod id;
 pub mod key;
@@ -13,7 +14,8 @@ pub mod plan;
 pub mod scope;
 pub mod tenant;
 
-pub use algorithm::{Algorithm, Family};
+pub use algorithm::{Algorithm, Family, Maturity};
+pub use content::{Content, HashFunction};
 pub use deny_rule::DenyRule;
 pub use id::{ApiKeyId, DenyRuleId, KeyHandle, RequestId, TenantId};
 pub use key::{KeyState, KeyVersion};

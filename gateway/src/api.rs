@@ -20,6 +20,7 @@ mod rewrap;
 pub mod route;
 mod selection;
 mod sign;
+mod signed;
 mod tenants;
 mod unwrap;
 mod verify;

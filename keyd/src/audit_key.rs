@@ -7,7 +7,7 @@
 use crate::crypto::{self, CryptoError};
 use crate::keyring::{Keyring, ReadyKey};
 use aws_lc_rs::digest::{SHA256, digest};
-use chancel_domain::{Algorithm, KeyHandle, KeyVersion, TenantId};
+use chancel_domain::{Algorithm, Content, KeyHandle, KeyVersion, TenantId};
 use chancel_ledger::{CheckpointRequest, LedgerName, checkpoint_message};
 use chancel_wire::keyd::{KeyFileDamage, KeyIdentity, KeydError};
 use std::fmt::Write;
@@ -77,7 +77,7 @@ impl AuditKey {
             IDENTITY.algorithm,
             self.0.expose_private(),
             self.public(),
-            &message,
+            &Content::raw(&message),
         )
     }
 }

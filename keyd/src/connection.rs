@@ -71,6 +71,13 @@ impl Place {
         Arc::as_ptr(&self.0).cast()
     }
 
+    /// Whether the peer has room for more answers.
+    pub fn takes_more(&self) -> bool {
+        let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waited = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut waited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     /// Sends frames to the peer.
     pub fn write(&self, frames: &[u8]) {
         self.0.write(frames);
@@ -161,7 +168,10 @@ fn accept(pools: &Pools, answers: &Arc<Answers>, request: &Frame<'_>) {
         let bytes = request.body.len();
         let job = move |round: &mut Round| round.take_on(question);
         // A job that is not queued is dropped, and its place with it.
-        pools.of(answers.peer).submit(bytes, Box::new(job)).is_ok()
+        pools
+            .of(answers.peer, request.body)
+            .submit(bytes, Box::new(job))
+            .is_ok()
     });
     if !queued {
         let error = KeydError::Overloaded;

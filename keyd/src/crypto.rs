@@ -1,6 +1,6 @@
-//! The private-key half of the cryptography. liboqs does the work of every private key, and the other
-//! library, AWS-LC, checks it: a new key pair must pass across both, a signature is verified before it
-//! leaves. A fault or a bug in one of them then costs an error, not a key.
+//! The private-key half of the cryptography. One implementation does the work of a private key, liboqs where it can, and
+//! another one, in [`chancel_pqc`], checks it: a new key pair must pass across both, a signature is verified before it
+//! leaves. A fault or a bug in one of them then costs an error, not a key. docs/crypto.md names who does what.
 //!
 //! Private keys come from seeds this process made, and only so: nothing here takes a key from outside.
 //! Expanded keys go to buffers of the caller, secrets that a library returns are wiped when copied.
@@ -15,7 +15,8 @@ mod signature;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::rand;
-use chancel_domain::{Algorithm, Family};
+use chancel_domain::content::UnsuitableContent;
+use chancel_domain::{Algorithm, Content, Family};
 use chancel_pqc::Verdict;
 
 pub use kem::decapsulate;
@@ -34,6 +35,9 @@ pub enum CryptoError {
     /// The liboqs that is linked was built without the algorithm.
     #[error("the algorithm is not in this build of liboqs")]
     AlgorithmNotBuiltIn,
+    /// The algorithm cannot sign such a thing.
+    #[error(transparent)]
+    Unsuitable(#[from] UnsuitableContent),
     /// The seed does not have the registry's length.
     #[error("the seed has a wrong length")]
     WrongSeedLength,
@@ -55,13 +59,13 @@ pub enum CryptoError {
     /// The seed could not be expanded.
     #[error("the seed could not be expanded")]
     NotExpanded,
-    /// liboqs made no signature.
+    /// No signature was made.
     #[error("no signature was made")]
     NotSigned,
     /// What the private key does and what the public key does are not each other's inverse.
     #[error("private and public key do not belong together")]
     PairMismatch,
-    /// The other library refuses the signature that liboqs made. It was wiped.
+    /// The other library refuses the signature that was made. It was wiped.
     #[error("the signature did not pass the check by the other library")]
     SelfCheckFailed,
 }
@@ -99,7 +103,8 @@ pub fn pairwise_check(
             verify_slices_are_equal(sent.expose(), received.expose()).map_err(|_| CryptoError::PairMismatch)
         }
         Family::Signature => {
-            let (_, verdict) = signature::sign_and_verify(algorithm, private_key, public_key, PAIR_MESSAGE)?;
+            let (_, verdict) =
+                signature::sign_and_verify(algorithm, private_key, public_key, &Content::raw(PAIR_MESSAGE))?;
             match verdict {
                 Verdict::Valid => Ok(()),
                 Verdict::Invalid => Err(CryptoError::PairMismatch),

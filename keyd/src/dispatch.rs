@@ -10,13 +10,16 @@ use crate::metrics::Metrics;
 use crate::ops;
 use crate::permit::PermitBook;
 use crate::use_ledger::UseLedger;
+use chancel_domain::{Algorithm, Operation};
 use chancel_ledger::Batch;
 use chancel_sandbox::Sandboxed;
+use chancel_wire::frame;
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
 use handlers::announce;
 use std::sync::OnceLock;
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// What a keyd is made of.
 pub struct Parts {
@@ -30,17 +33,35 @@ pub struct Parts {
     pub break_glass: BreakGlass,
 }
 
-/// When an answer may leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaves {
-    /// Whatever has to be recorded has been.
-    AtOnce,
-    /// When the records that were added have been written; if they cannot be, the answer is that.
-    Recorded,
+/// An answer, sealed; the number of its request is still to be put into the frame.
+pub struct Answer {
+    /// The frame.
+    pub frame: Zeroizing<Vec<u8>>,
+    /// What came of a use of a private key: then it leaves after the record of it, and is counted then.
+    used: Option<Result<Operation, KeydError>>,
 }
 
-/// Takes the one answer to a request.
-pub type Send<'a> = &'a mut dyn FnMut(Leaves, &KeydReply<'_>);
+impl Answer {
+    /// One that may leave at once.
+    pub(crate) fn now(reply: &KeydReply<'_>) -> Self {
+        Self {
+            frame: seal(reply),
+            used: None,
+        }
+    }
+
+    /// One to a use, whose record must be written before.
+    fn to_use(reply: &KeydReply<'_>, used: Result<Operation, KeydError>) -> Self {
+        Self {
+            frame: seal(reply),
+            used: Some(used),
+        }
+    }
+}
+
+fn seal(reply: &KeydReply<'_>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(frame::seal(0, 0, reply))
+}
 
 /// Everything a request can reach.
 pub struct Keyd {
@@ -92,28 +113,38 @@ impl Keyd {
         &self.parts.audit_key
     }
 
-    /// Answers one request of one peer; `send` is called exactly once. What is to be recorded before the answer leaves is
-    /// added to `records`, for [`Self::record`].
-    pub fn answer(&self, peer: AuthenticatedPeer, body: &[u8], records: &mut Batch, send: Send<'_>) {
+    /// Answers one request of one peer. What is to be recorded before the answer leaves is added to `records`, for
+    /// [`Self::record`].
+    pub fn answer(&self, peer: AuthenticatedPeer, body: &[u8], records: &mut Batch) -> Answer {
         let handled = chancel_wire::decode(body)
             .map_err(|_| KeydError::Malformed)
             .and_then(|request| admit(peer, request))
-            .and_then(|request| self.handle(peer, request, records, send));
-        if let Err(error) = handled {
-            self.metrics.refused(error);
+            .and_then(|request| self.handle(peer, request, records));
+        handled.unwrap_or_else(|error| {
             if is_want_of_right(error) {
                 self.uses().refused(error, Instant::now());
             }
-            send(Leaves::AtOnce, &KeydReply::Refused(error));
-        }
+            self.refusal(error)
+        })
     }
 
-    /// Records what was done.
-    ///
-    /// # Errors
-    /// `LedgerUnwritable`: none of the answers that wait for it may leave.
-    pub fn record(&self, records: &Batch) -> Result<(), KeydError> {
-        Ok(self.uses().write(records)?)
+    /// A refusal, counted.
+    pub fn refusal(&self, error: KeydError) -> Answer {
+        self.metrics.refused(error);
+        Answer::now(&KeydReply::Refused(error))
+    }
+
+    /// Records what was done, and counts it. When that fails, the answers that depended on it say so and nothing else.
+    pub fn record<'a>(&self, records: &Batch, answers: impl Iterator<Item = &'a mut Answer>) {
+        let recorded = self.uses().write(records).map_err(KeydError::from);
+        for answer in answers {
+            match (answer.used, recorded) {
+                (None, _) => {}
+                (Some(Ok(operation)), Ok(())) => self.metrics.key_used(operation),
+                (Some(Err(error)), Ok(())) => self.metrics.refused(error),
+                (Some(_), Err(error)) => *answer = self.refusal(error),
+            }
+        }
     }
 
     /// Once a second, on the thread that syncs the ledger, and a last time at the end: whatever time brings. Waits for no
@@ -134,43 +165,50 @@ impl Keyd {
             .checkpoint(at_end, |state| self.sign_own_checkpoint(state));
     }
 
-    /// Sends the answer, or returns why there is none.
+    /// The answer, or why there is none.
     fn handle(
         &self,
         peer: AuthenticatedPeer,
         request: KeydRequest<'_>,
         records: &mut Batch,
-        send: Send<'_>,
-    ) -> Result<(), KeydError> {
-        let mut at_once = |reply: KeydReply<'_>| send(Leaves::AtOnce, &reply);
-        match request {
+    ) -> Result<Answer, KeydError> {
+        Ok(Answer::now(&match request {
             KeydRequest::Use { permit, input } => {
-                self.use_with_permit(&self.permits.verify(&permit, input)?, records, send);
+                return Ok(self.use_with_permit(&self.permits.verify(&permit, input)?, records));
             }
             KeydRequest::UseInBreakGlass { claims, input } => {
-                at_once(KeydReply::Output(&self.use_in_break_glass(&claims, input)?));
+                return self.use_in_break_glass(&claims, input);
             }
-            KeydRequest::Generate(key) => at_once(KeydReply::Generated {
-                public_key: &self.generate(&key)?,
-            }),
+            KeydRequest::Generate(key) => return self.generate(&key),
             KeydRequest::Destroy(key) => {
                 self.destroy(&key)?;
-                at_once(KeydReply::Destroyed);
+                KeydReply::Destroyed
             }
-            KeydRequest::RenewPermitKey => at_once(KeydReply::PermitKey(self.permits.renew()?)),
-            KeydRequest::Inventory { after } => at_once(ops::inventory(self.keyring(), after)?),
+            KeydRequest::RenewPermitKey => KeydReply::PermitKey(self.permits.renew()?),
+            KeydRequest::Inventory { after } => ops::inventory(self.keyring(), after)?,
             KeydRequest::SignCheckpoint(claims) => {
-                at_once(KeydReply::Checkpoint(&self.sign_policyds_checkpoint(&claims)?));
+                return self.sign_policyds_checkpoint(&claims);
             }
-            KeydRequest::AuditKey => at_once(KeydReply::AuditKey(self.audit_key().public())),
+            KeydRequest::AuditKey => KeydReply::AuditKey(self.audit_key().public()),
             KeydRequest::BreakGlass(command) => {
-                at_once(KeydReply::BreakGlass(self.command_break_glass(peer, &command)?));
+                KeydReply::BreakGlass(self.command_break_glass(peer, &command)?)
             }
-            KeydRequest::Health => at_once(KeydReply::Healthy(self.health())),
-            KeydRequest::Metrics => at_once(KeydReply::Metrics(self.samples())),
-        }
-        Ok(())
+            KeydRequest::Health => KeydReply::Healthy(self.health()),
+            KeydRequest::Metrics => KeydReply::Metrics(self.samples()),
+        }))
     }
+}
+
+/// Whether a request takes so long that it needs workers of its own.
+pub fn is_slow(body: &[u8]) -> bool {
+    let algorithm = match chancel_wire::decode(body) {
+        // Not believed: whoever says a wrong one waits in the wrong queue.
+        Ok(KeydRequest::Use { permit, .. }) => permit.unverified_claims().map(|claims| claims.algorithm).ok(),
+        Ok(KeydRequest::UseInBreakGlass { claims, .. }) => Some(claims.key.algorithm),
+        Ok(KeydRequest::Generate(key)) => Some(key.algorithm),
+        _ => None,
+    };
+    algorithm.is_some_and(Algorithm::is_slow)
 }
 
 /// Who may ask for what.

@@ -26,7 +26,7 @@ pub fn perform(keyring: &Keyring, permitted: &VerifiedUse<'_>) -> Result<Zeroizi
         UseInput::Decapsulate { kem_ciphertext } => {
             decapsulate::decapsulate(permitted.key(), &key, kem_ciphertext)
         }
-        UseInput::Sign { message } => sign::sign(permitted.key(), &key, message),
+        UseInput::Sign(ref content) => sign::sign(permitted.key(), &key, content),
         UseInput::Rewrap { ciphertext, aad } => {
             // A rewrap without a target is no verified use.
             let target = permitted.target().ok_or(KeydError::PermitForOtherOperation)?;

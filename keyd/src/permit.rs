@@ -9,7 +9,7 @@ use crate::verified::{self, VerifiedUse};
 use aws_lc_rs::rand;
 use chancel_domain::Operation;
 use chancel_wire::keyd::{KeydError, PermitKeyGrant, UseInput};
-use chancel_wire::limits::{PERMIT_KEY_LIFETIME, PERMIT_LIFETIME};
+use chancel_wire::limits::{PERMIT_KEY_LIFETIME, permit_lifetime};
 use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, SignedPermit};
 use replay::ReplayWindow;
 use std::collections::VecDeque;
@@ -127,7 +127,7 @@ impl PermitBook {
     /// A permit that lives longer than any permit may is refused like one that has outlived itself.
     fn check_in_time(&self, claims: &PermitClaims) -> Result<(), KeydError> {
         let now = self.now_ms();
-        let latest = now.saturating_add(millis(PERMIT_LIFETIME));
+        let latest = now.saturating_add(millis(permit_lifetime(claims.algorithm)));
         if (now..=latest).contains(&claims.expires_at_ms) {
             Ok(())
         } else {

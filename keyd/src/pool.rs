@@ -1,7 +1,8 @@
 //! The workers: a fixed number of threads a role, and a bounded queue in front of each role's. Roles share no
-//! worker and no queue, so whatever the gateway sends or does not read, policyd's requests are begun.
+//! worker and no queue, so whatever the gateway sends or does not read, policyd's requests are begun. Nor do slow requests
+//! with others: behind a signature of seconds nobody waits but who wants another.
 
-use crate::dispatch::Keyd;
+use crate::dispatch::{self, Keyd};
 use crate::listen::AuthenticatedPeer;
 use crate::round::Round;
 use chancel_wire::hello::Role;
@@ -15,7 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Requests that may wait for a worker; one more is refused at once.
 const QUEUE: usize = 1024;
-/// Bytes of requests that may wait or be under way; a request beyond is refused at once.
+/// The same of slow requests: one waits for seconds behind so many.
+const SLOW_QUEUE: usize = 16;
+/// Bytes of requests that may wait or be worked on; a request beyond is refused at once.
 const QUEUE_BYTES: usize = 128 << 20;
 
 /// How long a worker of the gateway's goes on to requests that wait before it sends the answers it has. A few requests
@@ -29,11 +32,19 @@ pub type Job = Box<dyn FnOnce(&mut Round) + Send>;
 pub struct Pools {
     keyd: Arc<Keyd>,
     gateway: Pool,
+    /// The gateway's that take milliseconds and more.
+    slow: Pool,
     policyd: Pool,
+    /// policyd's that take milliseconds and more.
+    slow_policyd: Pool,
 }
 
 impl Pools {
-    /// Starts so many workers for the gateway and for policyd. Each reports at `running`.
+    /// Threads that [`Self::start`] makes beside those it is asked for.
+    pub const SLOW_WORKERS: usize = 2;
+
+    /// Starts so many workers for the gateway and for policyd, and one more for the slow requests of each. Each reports at
+    /// `running`.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -45,9 +56,11 @@ impl Pools {
     ) -> io::Result<Self> {
         Ok(Self {
             keyd: Arc::clone(keyd),
-            gateway: Pool::start("gateway", gateway, ROUND, keyd, running)?,
+            gateway: Pool::start("gateway", gateway, QUEUE, ROUND, keyd, running)?,
+            slow: Pool::start("slow", 1, SLOW_QUEUE, Duration::ZERO, keyd, running)?,
             // What policyd and operators ask for waits for the disk, each for its own.
-            policyd: Pool::start("policyd", policyd, Duration::ZERO, keyd, running)?,
+            policyd: Pool::start("policyd", policyd, QUEUE, Duration::ZERO, keyd, running)?,
+            slow_policyd: Pool::start("slow-policyd", 1, SLOW_QUEUE, Duration::ZERO, keyd, running)?,
         })
     }
 
@@ -56,12 +69,14 @@ impl Pools {
         &self.keyd
     }
 
-    /// The workers that answer a peer.
-    pub const fn of(&self, peer: AuthenticatedPeer) -> &Pool {
-        match peer.role() {
+    /// The workers that answer a request of a peer.
+    pub fn of(&self, peer: AuthenticatedPeer, request: &[u8]) -> &Pool {
+        match (peer.role(), dispatch::is_slow(request)) {
+            (Role::Gateway, false) => &self.gateway,
+            (Role::Gateway, true) => &self.slow,
             // The operator comes when policyd is down, and must not wait behind the gateway.
-            Role::Policyd | Role::Operator => &self.policyd,
-            Role::Gateway => &self.gateway,
+            (Role::Policyd | Role::Operator, false) => &self.policyd,
+            (Role::Policyd | Role::Operator, true) => &self.slow_policyd,
         }
     }
 }
@@ -86,11 +101,12 @@ impl Pool {
     fn start(
         name: &str,
         workers: usize,
-        round: Duration,
+        queue: usize,
+        longest: Duration,
         keyd: &Arc<Keyd>,
         running: &Arc<Barrier>,
     ) -> io::Result<Self> {
-        let (sender, receiver) = bounded(QUEUE);
+        let (sender, receiver) = bounded(queue);
         let held = Arc::new(AtomicUsize::new(0));
         for number in 0..workers {
             let mut worker = Worker {
@@ -103,7 +119,7 @@ impl Pool {
                 .name(format!("{name}-{number}"))
                 .spawn(move || {
                     running.wait();
-                    worker.work(round);
+                    worker.work(longest);
                 })?;
         }
         Ok(Self { jobs: sender, held })
@@ -138,9 +154,9 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(&mut self, round: Duration) {
+    fn work(&mut self, longest: Duration) {
         while let Ok(first) = self.jobs.recv() {
-            let until = Instant::now() + round;
+            let until = Instant::now() + longest;
             self.take_on(first);
             while Instant::now() < until
                 && let Ok(next) = self.jobs.try_recv()
@@ -170,7 +186,7 @@ mod tests {
 
     fn pool(rig: &Rig) -> Pool {
         let running = Arc::new(Barrier::new(2));
-        let pool = Pool::start("test", 1, ROUND, rig.keyd(), &running).unwrap();
+        let pool = Pool::start("test", 1, QUEUE, ROUND, rig.keyd(), &running).unwrap();
         running.wait();
         pool
     }

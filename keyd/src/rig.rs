@@ -3,7 +3,7 @@
 use crate::audit_key::AuditKey;
 use crate::break_glass::BreakGlass;
 use crate::config::KekConfig;
-use crate::dispatch::{Keyd, Leaves, Parts};
+use crate::dispatch::{Keyd, Parts};
 use crate::kek::Kek;
 use crate::keydir::KeyDirectory;
 use crate::keyring::Keyring;
@@ -12,6 +12,7 @@ use crate::pool::Pools;
 use crate::use_ledger::UseLedger;
 use chancel_ledger::{Batch, LedgerConfig};
 use chancel_sandbox::SecretArena;
+use chancel_wire::frame::FrameBuffer;
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::{KeydReply, KeydRequest};
 use serde_json::Value;
@@ -51,7 +52,7 @@ impl Rig {
         let path = home.path().join("kek");
         fs::write(&path, [0x5a; 32]).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let arena = SecretArena::new(8, 4096).unwrap();
+        let arena = SecretArena::new(32, 8192).unwrap();
         let kek = Kek::obtain(&KekConfig::File { path, generation: 1 }, &arena).unwrap();
         let keys = KeyDirectory::open(&home.path().join("keys")).unwrap();
         let keyring = Keyring::new(kek, keys, arena);
@@ -91,22 +92,26 @@ impl Rig {
         request: &KeydRequest<'_>,
         take: impl Fn(&KeydReply<'_>) -> T,
     ) -> T {
-        let (mut answer, mut records) = (None, Batch::default());
+        let mut records = Batch::default();
         let body = chancel_wire::encode(request);
         let peer = AuthenticatedPeer::of_role(role);
-        self.keyd.answer(peer, &body, &mut records, &mut |leaves, reply| {
-            assert!(answer.replace((leaves, take(reply))).is_none(), "answered twice");
-        });
-        let (leaves, answer) = answer.unwrap();
-        match self.keyd.record(&records) {
-            Err(error) if leaves == Leaves::Recorded => take(&KeydReply::Refused(error)),
-            _ => answer,
+        let mut answer = self.keyd.answer(peer, &body, &mut records);
+        self.keyd.record(&records, std::iter::once(&mut answer));
+        let mut frames = FrameBuffer::new();
+        let mut rest = answer.frame.as_slice();
+        while !rest.is_empty() {
+            let count = frames.spare().len().min(rest.len());
+            frames.spare()[..count].copy_from_slice(&rest[..count]);
+            frames.filled(count);
+            rest = &rest[count..];
         }
+        let frame = frames.next_frame().unwrap().unwrap();
+        take(&chancel_wire::decode(frame.body).unwrap())
     }
 
     /// Workers for it, one a role.
     pub(crate) fn pools(&self) -> Pools {
-        let running = Arc::new(Barrier::new(3));
+        let running = Arc::new(Barrier::new(3 + Pools::SLOW_WORKERS));
         let pools = Pools::start(&self.keyd, 1, 1, &running).unwrap();
         running.wait();
         pools

@@ -3,24 +3,24 @@
 //! its cryptography. An answer that says what was done with a private key leaves after its record, or not at all.
 
 use crate::connection::Place;
-use crate::dispatch::{Keyd, Leaves};
+use crate::dispatch::{Answer, Keyd};
 use chancel_ledger::Batch;
 use chancel_wire::frame;
-use chancel_wire::keyd::{KeydError, KeydReply};
+use chancel_wire::keyd::KeydError;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Answers for one peer are copied together up to this size.
+/// Answers for one peer are copied together up to this size; a larger one is sent by itself.
 const MOST_TOGETHER: usize = 64 << 10;
 
 /// What one worker has done since it last sent answers.
 pub struct Round {
     keyd: Arc<Keyd>,
     records: Batch,
-    answers: Vec<Answer>,
-    /// Kept for its memory.
+    answers: Vec<Pending>,
+    /// Never grows: a buffer that does leaves copies behind.
     together: Zeroizing<Vec<u8>>,
 }
 
@@ -33,22 +33,15 @@ pub struct Question {
     /// When it was read.
     pub received: Instant,
     /// How long its peer waits.
-    pub budget: std::time::Duration,
+    pub budget: Duration,
     /// The encoded request.
     pub body: Zeroizing<Vec<u8>>,
 }
 
-struct Answer {
+struct Pending {
     place: Place,
     correlation: u64,
-    leaves: Leaves,
-    frame: Zeroizing<Vec<u8>>,
-}
-
-impl Answer {
-    fn refuse(&mut self, error: KeydError) {
-        self.frame = seal(self.correlation, &KeydReply::Refused(error));
-    }
+    answer: Answer,
 }
 
 impl Round {
@@ -58,82 +51,76 @@ impl Round {
             keyd: Arc::clone(keyd),
             records: Batch::default(),
             answers: Vec::new(),
-            together: Zeroizing::default(),
+            together: Zeroizing::new(Vec::with_capacity(MOST_TOGETHER)),
         }
     }
 
     /// Does what a request asks for.
     pub fn take_on(&mut self, question: Question) {
-        let Question {
-            place,
-            correlation,
-            received,
-            budget,
-            body,
-        } = question;
-        let mut answer = None;
-        if received.elapsed() > budget {
-            self.keyd.metrics().refused(KeydError::DeadlinePassed);
-            answer = Some((
-                Leaves::AtOnce,
-                seal(correlation, &KeydReply::Refused(KeydError::DeadlinePassed)),
-            ));
+        let answer = if question.received.elapsed() > question.budget {
+            self.keyd.refusal(KeydError::DeadlinePassed)
         } else {
-            self.keyd
-                .answer(place.peer(), &body, &mut self.records, &mut |leaves, reply| {
-                    answer = Some((leaves, seal(correlation, reply)));
-                });
-        }
-        if let Some((leaves, frame)) = answer {
-            self.answers.push(Answer {
-                place,
-                correlation,
-                leaves,
-                frame,
-            });
-        }
+            let peer = question.place.peer();
+            self.keyd.answer(peer, &question.body, &mut self.records)
+        };
+        self.answers.push(Pending {
+            place: question.place,
+            correlation: question.correlation,
+            answer,
+        });
     }
 
     /// Writes the records, then sends the answers.
     pub fn finish(&mut self) {
         // Taken first: after a panic below nothing of this round is left for the next.
         let (mut records, mut answers) = (mem::take(&mut self.records), mem::take(&mut self.answers));
-        if let Err(error) = self.keyd.record(&records) {
-            for answer in answers
-                .iter_mut()
-                .filter(|answer| answer.leaves == Leaves::Recorded)
-            {
-                self.keyd.metrics().refused(error);
-                answer.refuse(error);
-            }
+        self.wipe();
+        self.keyd
+            .record(&records, answers.iter_mut().map(|pending| &mut pending.answer));
+        for pending in &mut answers {
+            frame::readdress(&mut pending.answer.frame, pending.correlation);
         }
-        answers.sort_by_key(|answer| answer.place.connection());
-        for of_peer in answers.chunk_by(|one, other| one.place.connection() == other.place.connection()) {
-            self.send(of_peer);
+        // Whoever does not read comes last. A stable order: what a peer asked first it hears first.
+        answers.sort_by_key(|pending| (!pending.place.takes_more(), pending.place.connection()));
+        while let Some(first) = answers.first() {
+            let connection = first.place.connection();
+            let others = answers.partition_point(|pending| pending.place.connection() == connection);
+            self.send(answers.get(..others).unwrap_or_default());
+            // Their places are free before the next peer is written to.
+            answers.drain(..others);
         }
         records.clear();
-        answers.clear();
         (self.records, self.answers) = (records, answers);
     }
 
     /// Sends answers, all for one peer.
-    fn send(&mut self, answers: &[Answer]) {
-        let [first, others @ ..] = answers else { return };
-        if others.is_empty() {
-            return first.place.write(&first.frame);
-        }
-        for answer in answers {
+    fn send(&mut self, answers: &[Pending]) {
+        let Some(first) = answers.first() else {
+            return;
+        };
+        for Pending { place, answer, .. } in answers {
             if self.together.len() + answer.frame.len() > MOST_TOGETHER {
-                first.place.write(&self.together);
-                self.together.zeroize();
+                self.flush(place);
             }
-            self.together.extend_from_slice(&answer.frame);
+            if answers.len() == 1 || answer.frame.len() > MOST_TOGETHER {
+                place.write(&answer.frame);
+            } else {
+                self.together.extend_from_slice(&answer.frame);
+            }
         }
-        first.place.write(&self.together);
-        self.together.zeroize();
+        self.flush(&first.place);
     }
-}
 
-fn seal(correlation: u64, reply: &KeydReply<'_>) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(frame::seal(correlation, 0, reply))
+    fn flush(&mut self, place: &Place) {
+        if !self.together.is_empty() {
+            place.write(&self.together);
+            self.wipe();
+        }
+    }
+
+    /// Wipes what was used of the buffer; wiping all of it would cost more than most rounds.
+    fn wipe(&mut self) {
+        self.together.as_mut_slice().zeroize();
+        self.together.clear();
+    }
 }

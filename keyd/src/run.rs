@@ -32,7 +32,7 @@ use std::thread::{self, JoinHandle};
 const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
 
 /// Bytes of locked memory for one secret: the largest expanded private key of the registry fits.
-const SECRET_SLOT: usize = 4096;
+const SECRET_SLOT: usize = 5120;
 
 /// Workers for policyd's requests, which mostly wait for the disk.
 const POLICYD_WORKERS: usize = 4;
@@ -169,7 +169,9 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         .workers
         .map_or(cores.saturating_mul(per_core), NonZeroUsize::get)
         .min(256);
-    let running = Arc::new(Barrier::new(workers + POLICYD_WORKERS + unix::CONNECTIONS + 2));
+    let running = Arc::new(Barrier::new(
+        workers + POLICYD_WORKERS + Pools::SLOW_WORKERS + unix::CONNECTIONS + 2,
+    ));
     let keyd = Arc::new(Keyd::new(Parts {
         keyring,
         audit_key,

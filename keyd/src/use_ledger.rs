@@ -212,7 +212,7 @@ impl UseLedger {
 }
 
 /// The record of a use and of what came of it.
-pub fn of_use<'a>(done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Event<'a> {
+pub fn of_use(done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Event<'static> {
     let (key, caller) = (done.key(), done.caller());
     let payload = Hash::from_bytes(*done.payload().as_bytes());
     let (permit, payload) = match done.authority() {

@@ -6,6 +6,10 @@
 mod acvp;
 #[path = "vectors/cross_library.rs"]
 mod cross_library;
+#[path = "vectors/drafts.rs"]
+mod drafts;
+#[path = "vectors/folder.rs"]
+mod folder;
 #[path = "vectors/report.rs"]
 mod report;
 #[path = "vectors/wycheproof_ml_dsa.rs"]

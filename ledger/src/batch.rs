@@ -24,7 +24,9 @@ impl Batch {
     /// # Panics
     /// Never: writing to memory does not fail, and no event has a map whose keys are not text.
     pub fn add(&mut self, event: &Event<'_>) {
-        let start = self.members.len();
+        let start = self.ends.last().copied().unwrap_or_default();
+        // What a panic within an earlier call may have left.
+        self.members.truncate(start);
         // NOTE(expect): as the section on panics says.
         serde_json::to_writer(&mut self.members, event).expect("an event is JSON");
         // The line has one pair of braces around all, so the event's own go.
@@ -47,6 +49,11 @@ impl Batch {
     pub fn clear(&mut self) {
         self.members.clear();
         self.ends.clear();
+    }
+
+    /// About how many bytes its lines take: some more than a hundred each for number, time and hash.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.members.len() as u64 + 128 * self.len() as u64
     }
 
     /// The members of each event.

@@ -171,6 +171,9 @@ impl Ledger {
     /// Counts requests that were answered although they could not be recorded; the next line that can be written says how
     /// many there were.
     pub fn note_unrecorded(&self, allowed: u64, denied: u64) {
+        if (allowed, denied) == (0, 0) {
+            return;
+        }
         let mut state = self.state();
         let missed = state.missed(io::ErrorKind::Other);
         missed.allowed += allowed;
@@ -240,7 +243,7 @@ impl Ledger {
         if state.failure.is_none() && state.length >= state.rotate_at {
             self.begin_segment(state);
         }
-        self.try_to_recover(state)?;
+        self.try_to_recover(state, batch.bytes())?;
         let written = state.write(batch, time_ms);
         self.or_fail(state, written)
     }
@@ -252,9 +255,9 @@ impl Ledger {
         })
     }
 
-    /// Makes the ledger writable again, and says in it what it missed.
-    fn try_to_recover(&self, state: &mut State) -> Result<(), Unwritable> {
-        self.try_to_repair(state)?;
+    /// Makes the ledger writable again, with room for so many bytes, and says in it what it missed.
+    fn try_to_recover(&self, state: &mut State, wanted: u64) -> Result<(), Unwritable> {
+        self.try_to_repair(state, wanted)?;
         let Some(missed) = &state.missed else {
             return Ok(());
         };
@@ -278,7 +281,7 @@ impl Ledger {
     }
 
     /// Makes the file, or the next, one that can be written on.
-    fn try_to_repair(&self, state: &mut State) -> Result<(), Unwritable> {
+    fn try_to_repair(&self, state: &mut State, wanted: u64) -> Result<(), Unwritable> {
         let Some(failure) = &state.failure else {
             return Ok(());
         };
@@ -287,7 +290,9 @@ impl Ledger {
         }
         let (torn, distrusted) = (failure.torn, failure.distrusted);
         let room = match self.room() {
-            Some(room) if room < ROOM_TO_RECOVER => Err(io::ErrorKind::StorageFull.into()),
+            Some(room) if room < ROOM_TO_RECOVER.saturating_add(wanted) => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
             _ => Ok(()),
         };
         let cut = if torn {
@@ -415,7 +420,7 @@ impl Ledger {
         }
         if state.failure.is_some() {
             // Without a request that asks for a line: health is to be seen, not found out by callers.
-            let _ = self.try_to_recover(&mut state);
+            let _ = self.try_to_recover(&mut state, 0);
         }
     }
 

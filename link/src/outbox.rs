@@ -39,12 +39,7 @@ impl Outbox {
         self.frames.push_back(frame);
     }
 
-    /// Whether so much waits in it that it should be written before more is made.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.would_be_full_with(0)
-    }
-
-    /// Whether it would be with so many bytes more.
+    /// Whether so much would wait in it, with so many bytes more, that it should be written before more is made.
     pub(crate) const fn would_be_full_with(&self, bytes: usize) -> bool {
         self.held.saturating_add(bytes) >= FULL
     }
@@ -106,13 +101,13 @@ mod tests {
     fn an_outbox_is_full_by_its_bytes_and_empties_as_they_leave() {
         let mut outbox = Outbox::default();
         for correlation in 0..4 {
-            assert!(!outbox.is_full());
+            assert!(!outbox.would_be_full_with(0));
             let bytes = Zeroizing::new(vec![0; FULL / 4]);
             outbox.push(Queued { correlation, bytes });
         }
-        assert!(outbox.is_full());
+        assert!(outbox.would_be_full_with(0));
         outbox.advance(FULL / 4);
-        assert!(!outbox.is_full());
+        assert!(!outbox.would_be_full_with(0));
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Handled {
     }
 }
 
-/// What a server does with requests. Those that come with one read are a turn: they are handled one after the other, and
+/// What a server does with requests. Those that come together are a turn: they are handled one after the other, and
 /// no answer to any of them leaves before the turn has ended.
 pub trait Handler: Send + Sync + 'static {
     /// What the requests of a turn leave to its end.

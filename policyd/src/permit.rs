@@ -5,7 +5,7 @@
 
 use crate::decide::Grant;
 use chancel_wire::keyd::PermitKeyGrant;
-use chancel_wire::limits::{PERMIT_KEY_LIFETIME, PERMIT_LIFETIME};
+use chancel_wire::limits::{PERMIT_KEY_LIFETIME, permit_lifetime};
 use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitTarget, SignedPermit};
 use chancel_wire::policyd::KeyView;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +71,8 @@ impl PermitIssuer {
         let mut current = self.current();
         let current = current.as_mut().ok_or(NoPermitKey)?;
         let age = current.received.elapsed();
-        if age + PERMIT_LIFETIME >= PERMIT_KEY_LIFETIME {
+        let lifetime = permit_lifetime(key.algorithm);
+        if age + lifetime >= PERMIT_KEY_LIFETIME {
             return Err(NoPermitKey);
         }
         current.last_serial += 1;
@@ -79,7 +80,7 @@ impl PermitIssuer {
         let claims = PermitClaims {
             epoch: current.key.epoch,
             serial: current.last_serial,
-            expires_at_ms: current.key.now_ms.saturating_add(millis(age + PERMIT_LIFETIME)),
+            expires_at_ms: current.key.now_ms.saturating_add(millis(age + lifetime)),
             tenant: context.tenant(),
             api_key: context.api_key(),
             api_key_version: context.api_key_version(),
@@ -176,7 +177,7 @@ mod tests {
             .issue(&grant(), &key(), None, PayloadDigest::of(b"input"))
             .unwrap();
         let expires = permit.unverified_claims().unwrap().expires_at_ms;
-        let lifetime = millis(PERMIT_LIFETIME);
+        let lifetime = millis(permit_lifetime(key().algorithm));
         assert!((50_000 + lifetime..50_000 + lifetime + 1000).contains(&expires));
     }
 }

@@ -121,7 +121,7 @@ impl Recorder {
 }
 
 /// The record of a request that was allowed.
-pub fn of_allowance<'a>(grant: &Grant, about: RecordedKey<'_>, permit: Option<&PermitClaims>) -> Event<'a> {
+pub fn of_allowance(grant: &Grant, about: RecordedKey<'_>, permit: Option<&PermitClaims>) -> Event<'static> {
     let context = grant.context();
     Event::Allow(Decision {
         tenant: context.tenant(),
@@ -149,12 +149,12 @@ pub fn of_allowance<'a>(grant: &Grant, about: RecordedKey<'_>, permit: Option<&P
 }
 
 /// The record of a request that was denied. That it could not be written does not make it less so.
-pub fn of_denial<'a>(
+pub fn of_denial(
     known: &ServiceContext,
     context: &Context<'_>,
     rule: Rule,
     reason: DenyReason,
-) -> Event<'a> {
+) -> Event<'static> {
     Event::Deny(Decision {
         tenant: known.tenant(),
         api_key: known.api_key(),

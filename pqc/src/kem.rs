@@ -1,6 +1,8 @@
 //! Encapsulation to a public key (FIPS 203 §7.2) and the type in which every shared secret travels.
 //! Decapsulation needs a private key and is keyd's.
 
+mod x_wing;
+
 use aws_lc_rs::kem::{self, EncapsulationKey};
 use chancel_domain::Algorithm;
 use chancel_domain::algorithm::SHARED_SECRET_LEN;
@@ -62,7 +64,7 @@ pub enum EncapsulateError {
 }
 
 /// Makes a fresh shared secret and the KEM ciphertext (`output_len` bytes, 1088 for ML-KEM-768) that
-/// carries it to the holder of the private key. FIPS 203 Algorithm 20, with its input checks.
+/// carries it to the holder of the private key. FIPS 203 Algorithm 20, with its input checks; for X-Wing §5.4 of its draft.
 ///
 /// # Errors
 /// [`EncapsulateError`]: the algorithm is no KEM, or the public key fails a check of FIPS 203 §7.2.
@@ -71,8 +73,11 @@ pub fn encapsulate(
     public_key: &[u8],
 ) -> Result<(Vec<u8>, SharedSecret), EncapsulateError> {
     let parameters = match algorithm {
+        Algorithm::MlKem512 => &kem::ML_KEM_512,
         Algorithm::MlKem768 => &kem::ML_KEM_768,
-        Algorithm::MlDsa65 => return Err(EncapsulateError::NotAKem),
+        Algorithm::MlKem1024 => &kem::ML_KEM_1024,
+        Algorithm::XWing => return x_wing::encapsulate(public_key),
+        _ => return Err(EncapsulateError::NotAKem),
     };
     // AWS-LC compares the length here and the coefficients when it encapsulates; its generator aborts the
     // process rather than fail, so a failed encapsulation is a refused key.

@@ -1,56 +1,66 @@
-//! Verification of signatures. AWS-LC alone decides what is valid: the AVX2 ML-DSA verification in the
-//! liboqs that signs for us accepts invalid signatures.
+//! Verification of signatures, and the check that keyd makes of its own before it releases them: always by another
+//! implementation than the one that signs there.
+//!
+//! AWS-LC decides about ML-DSA without a context string: the AVX2 ML-DSA verification in the liboqs that signs for us
+//! accepts invalid signatures. What AWS-LC cannot do (context strings, digests, an external μ), `fips204` does.
 
-use aws_lc_rs::signature::{self, ParsedPublicKey};
-use chancel_domain::Algorithm;
+mod composite;
+mod ml_dsa;
+mod slh_dsa;
+
+use chancel_domain::content::UnsuitableContent;
+use chancel_domain::{Algorithm, Content};
+
+pub use composite::{LABEL as COMPOSITE_LABEL, representative as composite_representative};
 
 /// What verification found. An invalid signature is an answer, not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// The holder of the private key signed this message.
+    /// The holder of the private key signed this.
     Valid,
     /// It did not, or the signature is malformed.
     Invalid,
 }
 
+impl From<bool> for Verdict {
+    fn from(is_valid: bool) -> Self {
+        if is_valid { Self::Valid } else { Self::Invalid }
+    }
+}
+
 /// Why nothing could be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// The algorithm makes no signatures.
-    #[error("the algorithm is not a signature algorithm")]
-    NotASignatureAlgorithm,
+    /// The algorithm cannot have signed such a thing.
+    #[error(transparent)]
+    Unsuitable(#[from] UnsuitableContent),
     /// The public key does not have the encoding of the standard.
     #[error("the public key is malformed")]
     PublicKeyRejected,
 }
 
-/// Verifies a signature (`output_len` bytes, 3309 for ML-DSA-65) over a message of any length: pure ML-DSA
-/// with an empty context string, FIPS 204 Algorithm 3. A signature of another length is
-/// [`Verdict::Invalid`].
+/// Verifies a signature: FIPS 204 Algorithms 3 and 5 (and 8 for a μ), FIPS 205 Algorithms 24 and 25, §4.3 of the composite's
+/// draft. A signature of another length than the algorithm's is [`Verdict::Invalid`].
 ///
 /// # Errors
-/// [`VerifyError`]: the algorithm makes no signatures, or the public key is malformed.
+/// [`VerifyError`]: the algorithm cannot sign such content, or the public key is malformed.
 pub fn verify(
     algorithm: Algorithm,
     public_key: &[u8],
-    message: &[u8],
+    content: &Content<'_>,
     signature: &[u8],
 ) -> Result<Verdict, VerifyError> {
-    let parameters = match algorithm {
-        Algorithm::MlDsa65 => &signature::ML_DSA_65,
-        Algorithm::MlKem768 => return Err(VerifyError::NotASignatureAlgorithm),
-    };
+    content.check(algorithm)?;
     // AWS-LC would also take the X.509 encoding of a key; here a key has one encoding.
     if public_key.len() != algorithm.spec().public_key_len {
         return Err(VerifyError::PublicKeyRejected);
     }
-    let key = ParsedPublicKey::new(parameters, public_key).map_err(|_| VerifyError::PublicKeyRejected)?;
-    if signature.len() != algorithm.spec().output_len {
-        return Ok(Verdict::Invalid);
-    }
-    match key.verify_sig(message, signature) {
-        Ok(()) => Ok(Verdict::Valid),
-        Err(_) => Ok(Verdict::Invalid),
+    match algorithm {
+        Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => {
+            ml_dsa::verify(algorithm, public_key, content, signature)
+        }
+        Algorithm::CompositeMlDsa65EcdsaP256 => composite::verify(public_key, content, signature),
+        slh_dsa => slh_dsa::verify(slh_dsa, public_key, content, signature),
     }
 }

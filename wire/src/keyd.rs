@@ -4,7 +4,7 @@
 use crate::metric::Sample;
 use crate::permit::{PermitKey, SignedPermit};
 use chancel_domain::tenant::Name;
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, Content, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// A request to keyd. The gateway may ask for [`KeydRequest::Use`], [`KeydRequest::UseInBreakGlass`],
@@ -144,11 +144,7 @@ pub enum UseInput<'a> {
         kem_ciphertext: &'a [u8],
     },
     /// Sign.
-    Sign {
-        /// The message.
-        #[serde(borrow, with = "serde_bytes")]
-        message: &'a [u8],
-    },
+    Sign(#[serde(borrow)] Content<'a>),
     /// Open what encrypt made, and encrypt it for the permit's target.
     Rewrap {
         /// The envelope.

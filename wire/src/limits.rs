@@ -1,5 +1,6 @@
 //! Every bound of the protocol, each defined once and used by both sides.
 
+use chancel_domain::Algorithm;
 use std::time::Duration;
 
 /// Version of everything in this crate. Peers of different versions refuse each other in the hello.
@@ -26,6 +27,9 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one request of the data path may take, all hops together: callers hear within a second.
 pub const REQUEST_DEADLINE: Duration = Duration::from_millis(800);
 
+/// How long a use of a private key of a slow algorithm may take: a signature takes up to seconds, and may wait for others.
+pub const SLOW_DEADLINE: Duration = Duration::from_secs(20);
+
 /// How long a lifecycle request may take: it waits for several fsyncs.
 pub const LIFECYCLE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -38,6 +42,15 @@ pub const OPERATOR_SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a permit can be used after policyd issued it.
 pub const PERMIT_LIFETIME: Duration = Duration::from_secs(5);
+
+/// How long a permit for a key of an algorithm can be used: one for a slow algorithm may wait in keyd for its turn.
+pub const fn permit_lifetime(algorithm: Algorithm) -> Duration {
+    if algorithm.is_slow() {
+        SLOW_DEADLINE
+    } else {
+        PERMIT_LIFETIME
+    }
+}
 
 /// How long keyd accepts permits under one permit key.
 pub const PERMIT_KEY_LIFETIME: Duration = Duration::from_secs(600);

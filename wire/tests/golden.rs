@@ -3,7 +3,9 @@
 
 use chancel_domain::plan::Rate;
 use chancel_domain::tenant::Name;
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, RequestId, TenantId};
+use chancel_domain::{
+    Algorithm, ApiKeyId, Content, KeyHandle, KeyState, KeyVersion, Operation, RequestId, TenantId,
+};
 use chancel_wire::hello::{Hello, Role, ServiceToken, welcome};
 use chancel_wire::keyd::{
     BreakGlassCommand, CheckpointClaims, KeyFileDamage, KeyIdentity, KeydError, KeydReply, KeydRequest,
@@ -95,7 +97,7 @@ fn requests_to_keyd() {
     );
     assert_eq!(hex(&encode(&KeydRequest::RenewPermitKey)), "03");
     assert_eq!(hex(&encode(&KeydRequest::Health)), "05");
-    assert_eq!(hex(&encode(&UseInput::Sign { message: b"abc" })), "0303616263");
+    assert_eq!(hex(&encode(&UseInput::Sign(Content::raw(b"abc")))), "0303616263");
     assert_eq!(
         hex(&encode(&UseInput::Decrypt {
             ciphertext: b"c",

@@ -88,10 +88,18 @@ pub enum Field {
     RequestId,
     /// Where a time begins.
     Since,
+    /// The context string of a signature.
+    Context,
+    /// Whether a message is one, or ML-DSA's μ.
+    MessageType,
+    /// A digest that is signed, or was.
+    Hash,
+    /// By which function.
+    HashAlgorithm,
 }
 
 /// All fields with their names.
-pub const FIELDS: [(Field, &str); 41] = [
+pub const FIELDS: [(Field, &str); 45] = [
     (Field::Plaintext, "plaintext"),
     (Field::Ciphertext, "ciphertext"),
     (Field::KemCiphertext, "kem_ciphertext"),
@@ -133,6 +141,10 @@ pub const FIELDS: [(Field, &str); 41] = [
     (Field::Kind, "kind"),
     (Field::RequestId, "request_id"),
     (Field::Since, "since"),
+    (Field::Context, "context"),
+    (Field::MessageType, "message_type"),
+    (Field::Hash, "hash"),
+    (Field::HashAlgorithm, "hash_algorithm"),
 ];
 
 impl Field {
@@ -160,7 +172,7 @@ impl Field {
         match self {
             Self::Ciphertext | Self::KemCiphertext => Code::InvalidCiphertext,
             Self::WrappedKey => Code::InvalidWrappedKey,
-            Self::Message => Code::InvalidMessage,
+            Self::Message | Self::Hash | Self::Context => Code::InvalidMessage,
             Self::Signature => Code::InvalidSignature,
             _ => Code::InvalidKemInput,
         }

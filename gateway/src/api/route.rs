@@ -27,6 +27,10 @@ pub enum Route {
     Sign,
     /// Verify a signature.
     Verify,
+    /// Sign a digest.
+    SignHash,
+    /// Verify a signature over a digest.
+    VerifyHash,
     /// Make the first key of an algorithm.
     Generate,
     /// Make the next version of a key.
@@ -105,7 +109,7 @@ const fn row(method: Method, route: Route, path: &'static str, name: &'static st
     }
 }
 
-static ROUTES: [Row; 35] = [
+static ROUTES: [Row; 37] = [
     post(Route::Encrypt, "/api/v1/kem/encrypt", "encrypt"),
     post(Route::Decrypt, "/api/v1/kem/decrypt", "decrypt"),
     post(Route::Encapsulate, "/api/v1/kem/encapsulate", "encapsulate"),
@@ -115,6 +119,8 @@ static ROUTES: [Row; 35] = [
     post(Route::Rewrap, "/api/v1/kem/rewrap", "rewrap"),
     post(Route::Sign, "/api/v1/signature/sign", "sign"),
     post(Route::Verify, "/api/v1/signature/verify", "verify"),
+    post(Route::SignHash, "/api/v1/signature/sign-hash", "sign-hash"),
+    post(Route::VerifyHash, "/api/v1/signature/verify-hash", "verify-hash"),
     post(Route::Generate, "/api/v1/kms/keys/generate", "generate-key"),
     post(Route::Rotate, "/api/v1/kms/keys/rotate", "rotate-key"),
     post(Route::Retire, "/api/v1/kms/keys/retire", "retire-key"),

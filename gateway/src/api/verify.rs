@@ -1,6 +1,9 @@
-//! Verify: a signature over a message, in the gateway. An invalid signature is an answer, not an error.
+//! Verify and verify-hash: a signature over a message or a digest, in the gateway. An invalid signature is an answer, not an
+//! error.
 
 use super::selection::{Named, version};
+use super::sign::{hashed_by, say_hash};
+use super::signed::Signed;
 use super::{Body, Field, refused_by_library};
 use crate::envelope::{self, Json};
 use crate::error::ApiError;
@@ -9,7 +12,6 @@ use crate::pipeline::context::Context;
 use crate::pipeline::policy::Grant;
 use chancel_domain::{Family, KeyVersion, Operation as Noun};
 use chancel_pqc::Verdict;
-use chancel_wire::limits::MAX_PAYLOAD;
 use chancel_wire::policyd::Ask;
 use zeroize::Zeroizing;
 
@@ -17,25 +19,37 @@ use zeroize::Zeroizing;
 pub struct Verify {
     key: Named,
     version: KeyVersion,
-    message: Zeroizing<Vec<u8>>,
+    signed: Signed,
     signature: Zeroizing<Vec<u8>>,
 }
 
 impl Verify {
-    /// Reads the request.
+    /// Reads a request about a message.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        let message = body.bytes(Field::Message)?;
-        if message.len() > MAX_PAYLOAD {
-            return Err(ApiError::PayloadTooLarge(Field::Message));
-        }
+        Self::of(body, Signed::message)
+    }
+
+    /// Reads a request about a digest.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_hash(body: &Body<'_>) -> Result<Self, ApiError> {
+        Self::of(body, Signed::hash)
+    }
+
+    fn of(
+        body: &Body<'_>,
+        read: impl FnOnce(&Body<'_>, Named) -> Result<Signed, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let key = Named::of_family(body, Family::Signature)?;
         Ok(Self {
+            key,
+            signed: read(body, key)?,
             signature: body.bytes(Field::Signature)?,
-            key: Named::of_family(body, Family::Signature)?,
             version: version(body)?,
-            message,
         })
     }
 }
@@ -52,12 +66,14 @@ impl Operation for Verify {
 
     async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let key = grant.public_key()?;
-        let verdict = chancel_pqc::verify(key.algorithm, &key.public_key, &self.message, &self.signature)
+        let content = self.signed.content();
+        let verdict = chancel_pqc::verify(key.algorithm, &key.public_key, &content, &self.signature)
             .map_err(|error| refused_by_library(context.request, &error))?;
         Ok(envelope::success(context.request, 0, |data| {
             data.boolean("valid", verdict == Verdict::Valid);
             data.number("key_version", key.version.number());
             data.text("algorithm", self.key.name);
+            say_hash(data, hashed_by(&content));
         }))
     }
 }

@@ -11,7 +11,8 @@ use crate::envelope::Json;
 use crate::error::ApiError;
 use crate::known_callers::{Known, Tag};
 use crate::policyd_client::NotJudged;
-use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE};
+use chancel_domain::Algorithm;
+use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
 use tokio::time::timeout;
@@ -73,7 +74,14 @@ impl<'a> Stages<'a> {
             None
         };
         let request = self.caller.request;
+        let is_slow = !is_change && ask.algorithm().is_some_and(Algorithm::is_slow);
         let (known, grant) = self.judged(ask, deadline).await?;
+        // policyd answers such a question as fast as any; what takes time is keyd's work.
+        let deadline = if is_slow {
+            Deadline::after(SLOW_DEADLINE)
+        } else {
+            deadline
+        };
         let context = Context::attach(&known.subject, request, &self.gateway.keyd, deadline);
         operation.carry_out(grant, context).await
     }

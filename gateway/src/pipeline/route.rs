@@ -39,6 +39,12 @@ pub async fn dispatch(
         Route::Rewrap => stages.run(body().and_then(|body| Rewrap::parse(&body))).await,
         Route::Sign => stages.run(body().and_then(|body| Sign::parse(&body))).await,
         Route::Verify => stages.run(body().and_then(|body| Verify::parse(&body))).await,
+        Route::SignHash => stages.run(body().and_then(|body| Sign::parse_hash(&body))).await,
+        Route::VerifyHash => {
+            stages
+                .run(body().and_then(|body| Verify::parse_hash(&body)))
+                .await
+        }
         Route::Generate => stages.run(body().and_then(|body| Generate::parse(&body))).await,
         Route::Rotate => stages.run(body().and_then(|body| Rotate::parse(&body))).await,
         Route::Retire => stages.run(body().and_then(|body| Retire::parse(&body))).await,

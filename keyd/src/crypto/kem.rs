@@ -1,15 +1,15 @@
-//! Decapsulation and expansion of ML-KEM keys, by liboqs. What it returns is a plain vector that is not
-//! wiped when dropped, so it is taken into a wiping one before anything else can happen.
+//! Decapsulation and expansion of KEM keys: ML-KEM by liboqs, X-Wing by `x-wing`.
+
+mod ml_kem;
+mod x_wing;
 
 use super::CryptoError;
 use chancel_domain::Algorithm;
 use chancel_pqc::SharedSecret;
-use oqs::kem::Kem;
-use zeroize::Zeroizing;
 
 /// The shared secret (32 bytes) that a KEM ciphertext (`output_len` bytes) carries. FIPS 203 Algorithm 21
-/// with its input checks. A ciphertext of the right length never fails: one that was not made for this key
-/// gives a secret that nobody else has (implicit rejection).
+/// with its input checks; for X-Wing §5.5 of its draft. A ciphertext of the right length never fails: one that was not made
+/// for this key gives a secret that nobody else has (implicit rejection).
 ///
 /// # Errors
 /// [`CryptoError`]: the algorithm is no KEM, a length is wrong, or the private key is damaged.
@@ -18,47 +18,20 @@ pub fn decapsulate(
     private_key: &[u8],
     kem_ciphertext: &[u8],
 ) -> Result<SharedSecret, CryptoError> {
-    let kem = library(algorithm)?;
-    let private_key = kem
-        .secret_key_from_bytes(private_key)
-        .ok_or(CryptoError::WrongPrivateKeyLength)?;
-    let ciphertext = kem
-        .ciphertext_from_bytes(kem_ciphertext)
-        .ok_or(CryptoError::WrongCiphertextLength)?;
-    let secret = kem
-        .decapsulate(private_key, ciphertext)
-        .map_err(|_| CryptoError::PrivateKeyDamaged)?
-        .into_vec();
-    let secret = Zeroizing::new(secret);
-    SharedSecret::try_from(secret.as_slice()).map_err(|_| CryptoError::PrivateKeyDamaged)
+    match algorithm {
+        Algorithm::XWing => x_wing::decapsulate(private_key, kem_ciphertext),
+        ml_kem => ml_kem::decapsulate(ml_kem, private_key, kem_ciphertext),
+    }
 }
 
-/// FIPS 203 Algorithm 16 (internal key generation): d ‖ z, 64 bytes, to the private key (2400 bytes for
-/// ML-KEM-768), written to `private_key_out`, and the public key (1184 bytes), returned.
+/// A seed to the private key, written to `private_key_out`, and the public key, returned.
 pub(super) fn expand(
     algorithm: Algorithm,
     seed: &[u8],
     private_key_out: &mut [u8],
 ) -> Result<Vec<u8>, CryptoError> {
-    let kem = library(algorithm)?;
-    let seed = kem
-        .keypair_seed_from_bytes(seed)
-        .ok_or(CryptoError::WrongSeedLength)?;
-    let (public_key, private_key) = kem.keypair_derand(seed).map_err(|_| CryptoError::NotExpanded)?;
-    let private_key = Zeroizing::new(private_key.into_vec());
-    if private_key.len() != private_key_out.len() {
-        return Err(CryptoError::WrongPrivateKeyLength);
+    match algorithm {
+        Algorithm::XWing => x_wing::expand(seed, private_key_out),
+        ml_kem => ml_kem::expand(ml_kem, seed, private_key_out),
     }
-    private_key_out.copy_from_slice(&private_key);
-    Ok(public_key.into_vec())
-}
-
-fn library(algorithm: Algorithm) -> Result<Kem, CryptoError> {
-    let algorithm = match algorithm {
-        Algorithm::MlKem768 => oqs::kem::Algorithm::MlKem768,
-        Algorithm::MlDsa65 => return Err(CryptoError::NotAKem),
-    };
-    oqs::init();
-    // A table of function pointers, cheap beside any operation: not worth keeping in a global.
-    Kem::new(algorithm).map_err(|_| CryptoError::AlgorithmNotBuiltIn)
 }

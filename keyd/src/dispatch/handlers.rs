@@ -1,6 +1,6 @@
 //! What is done for each request: the part of [`Keyd`] behind the match.
 
-use super::{Keyd, Leaves, Send};
+use super::{Answer, Keyd};
 use crate::break_glass::{Incident, NotRecorded};
 use crate::listen::AuthenticatedPeer;
 use crate::verified::VerifiedUse;
@@ -16,19 +16,13 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 impl Keyd {
-    /// Does what a permit permits. The answer leaves after its record was written, or not at all.
-    pub(super) fn use_with_permit(&self, verified: &VerifiedUse<'_>, records: &mut Batch, send: Send<'_>) {
+    /// Does what a permit permits.
+    pub(super) fn use_with_permit(&self, verified: &VerifiedUse<'_>, records: &mut Batch) -> Answer {
         let performed = self.perform(verified);
         records.add(&use_ledger::of_use(verified, result_of(&performed)));
         match performed {
-            Ok(output) => {
-                self.metrics.key_used(verified.input().operation());
-                send(Leaves::Recorded, &KeydReply::Output(&output));
-            }
-            Err(error) => {
-                self.metrics.refused(error);
-                send(Leaves::Recorded, &KeydReply::Refused(error));
-            }
+            Ok(output) => Answer::to_use(&KeydReply::Output(&output), Ok(verified.input().operation())),
+            Err(error) => Answer::to_use(&KeydReply::Refused(error), Err(error)),
         }
     }
 
@@ -37,7 +31,7 @@ impl Keyd {
         &self,
         claims: &BreakGlassClaims,
         input: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, KeydError> {
+    ) -> Result<Answer, KeydError> {
         let entered = self.parts.break_glass.enter(Instant::now());
         let open = entered.ok_or(KeydError::BreakGlassClosed)?;
         let verified = VerifiedUse::in_break_glass(&open, claims, input)?;
@@ -48,10 +42,9 @@ impl Keyd {
         self.uses()
             .used_in_break_glass(&verified, result_of(&performed))?;
         open.count();
-        if performed.is_ok() {
-            self.metrics.key_used(operation);
-        }
-        performed
+        let output = performed?;
+        self.metrics.key_used(operation);
+        Ok(Answer::now(&KeydReply::Output(&output)))
     }
 
     fn perform(&self, verified: &VerifiedUse<'_>) -> Result<Zeroizing<Vec<u8>>, KeydError> {
@@ -86,14 +79,16 @@ impl Keyd {
     }
 
     /// Makes a key pair. One whose making cannot be recorded is destroyed again.
-    pub(super) fn generate(&self, key: &KeyIdentity) -> Result<Vec<u8>, KeydError> {
+    pub(super) fn generate(&self, key: &KeyIdentity) -> Result<Answer, KeydError> {
         self.refuse_when_unwritable()?;
         let made = ops::generate(self.keyring(), key)?;
         if let Err(error) = self.uses().key_changed("generated", key) {
             ops::destroy(self.keyring(), key)?;
             return Err(error.into());
         }
-        Ok(made.public().to_vec())
+        Ok(Answer::now(&KeydReply::Generated {
+            public_key: made.public(),
+        }))
     }
 
     /// Destroys a key. When the end of it cannot be recorded, policyd hears of an error and asks again.
@@ -111,7 +106,7 @@ impl Keyd {
     }
 
     /// policyd says which state of its ledger; that it is the ledger of decisions is not for it to say.
-    pub(super) fn sign_policyds_checkpoint(&self, claims: &CheckpointClaims) -> Result<Vec<u8>, KeydError> {
+    pub(super) fn sign_policyds_checkpoint(&self, claims: &CheckpointClaims) -> Result<Answer, KeydError> {
         let state = CheckpointRequest {
             id: LedgerId::from_bytes(claims.ledger),
             covers: claims.seq,
@@ -119,6 +114,7 @@ impl Keyd {
         };
         self.audit_key()
             .sign(LedgerName::Decisions, &state)
+            .map(|signature| Answer::now(&KeydReply::Checkpoint(&signature)))
             .map_err(|error| {
                 tracing::error!(%error, "checkpoint not signed");
                 KeydError::SelfCheckFailed

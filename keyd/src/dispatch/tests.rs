@@ -3,7 +3,7 @@
 use super::*;
 use crate::rig::Rig;
 use chancel_domain::tenant::Name;
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, RequestId, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, Content, KeyHandle, KeyVersion, RequestId, TenantId};
 use chancel_ledger::{CheckpointRequest, Hash, LedgerId, LedgerName};
 use chancel_pqc::envelope::{self, Purpose};
 use chancel_wire::keyd::{

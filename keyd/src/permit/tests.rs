@@ -1,11 +1,11 @@
 //! Each way a permit can be wrong, and that a right one works once.
 
 use super::*;
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, RequestId, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, Content, KeyHandle, KeyVersion, RequestId, TenantId};
 use chancel_wire::permit::PermitTarget;
 
 fn input(message: &[u8]) -> Vec<u8> {
-    chancel_wire::encode(&UseInput::Sign { message })
+    chancel_wire::encode(&UseInput::Sign(Content::raw(message)))
 }
 
 fn claims(grant: &PermitKeyGrant, serial: u64, input: &[u8]) -> PermitClaims {

@@ -5,7 +5,7 @@
 mod keyd;
 
 use chancel_domain::tenant::Name;
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, Content, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::{
     BreakGlassCommand, KeyIdentity, KeydError, KeydReply, KeydRequest, PermitKeyGrant, UseInput,
@@ -58,7 +58,7 @@ fn permit_key(policyd: &mut Connection) -> Issuer {
 
 /// Signs under a permit of that serial; `None` when keyd went away.
 fn sign(gateway: &mut Connection, issuer: &Issuer, serial: u64) -> Option<Result<usize, KeydError>> {
-    let input = chancel_wire::encode(&UseInput::Sign { message: b"m" });
+    let input = chancel_wire::encode(&UseInput::Sign(Content::raw(b"m")));
     let since = u64::try_from(issuer.granted.elapsed().as_millis()).unwrap();
     let permit = issuer.grant.key.sign(&PermitClaims {
         epoch: issuer.grant.epoch,

@@ -1,14 +1,14 @@
 //! NIST's ACVP files, `acvp/<suite>/{prompt,expectedResults}.json` (or `internalProjection.json`, which is
-//! both) under the folder named by `CHANCEL_VECTORS`. They are not part of this repository: without them
-//! these tests say SKIPPED, unless the variable promised them.
+//! both) among the vectors.
 
-use crate::report::{Outcome, run, say};
-use chancel_domain::Algorithm;
+use crate::folder::find;
+use crate::report::{Outcome, run};
+use chancel_domain::{Algorithm, Content};
 use chancel_keyd::crypto::{Seed, decapsulate, expand, sign};
 use chancel_pqc::{Verdict, encapsulate, verify};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The fields of a test, those of its group and its expected results, in one place.
 struct Case(Map<String, Value>);
@@ -47,31 +47,38 @@ impl std::fmt::Display for Case {
 
 /// What a signature of a case is over.
 enum Construction {
-    /// Pure ML-DSA with an empty context string: what we sign and verify.
-    Ours,
+    /// A message with a context string.
+    Message,
     /// Another one, over a message: domain separation must keep its signatures from being ours.
     Other(&'static str),
+    /// The internal interface: the message is M′ itself, from which a mu can be computed.
+    Internal,
     /// One whose input is no message.
     NoMessage(&'static str),
 }
 
 impl Construction {
     fn of(case: &Case) -> Self {
-        match (
-            case.text("signatureInterface"),
-            case.text("preHash"),
-            case.text("context"),
-        ) {
-            (Some("external"), Some("pure"), None | Some("")) => Self::Ours,
-            (Some("external"), Some("pure"), Some(_)) => {
-                Self::Other("signature with a context string, refused without it")
-            }
-            (Some("external"), _, _) => Self::Other("signature of HashML-DSA, refused as pure"),
+        match (case.text("signatureInterface"), case.text("preHash")) {
+            (Some("external"), Some("pure")) => Self::Message,
+            (Some("external"), _) => Self::Other("signature of the pre-hash version, refused as pure"),
             _ if case.flag("externalMu") == Some(true) => Self::NoMessage("external mu"),
             // Files from before the interface had a name are of this one.
-            _ => Self::Other("signature of the internal interface, refused as pure"),
+            _ => Self::Internal,
         }
     }
+}
+
+/// FIPS 204 Algorithm 7, step 6, for an M′ that no message and context give.
+fn mu_of_internal(public_key: &[u8], message: &[u8]) -> [u8; 64] {
+    use shake::{ExtendableOutput, Shake256, Update};
+    let hash = |parts: [&[u8]; 2]| {
+        let (mut hash, mut bytes) = (Shake256::default(), [0; 64]);
+        parts.iter().for_each(|part| hash.update(part));
+        hash.finalize_xof_into(&mut bytes);
+        bytes
+    };
+    hash([&hash([public_key, &[]]), message])
 }
 
 fn cases(folder: &Path) -> Vec<Case> {
@@ -120,24 +127,9 @@ fn cases(folder: &Path) -> Vec<Case> {
 }
 
 fn suite(name: &str, folder: &str, check: impl Fn(&Case, Algorithm) -> Outcome) {
-    let promised = std::env::var_os("CHANCEL_VECTORS");
-    let root = promised.as_ref().map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"),
-        PathBuf::from,
-    );
-    let folder = root.join("acvp").join(folder);
-    if !folder.is_dir() {
-        assert!(
-            promised.is_none(),
-            "CHANCEL_VECTORS is set, but there is no {}",
-            folder.display()
-        );
-        say(&format!(
-            "SKIPPED: ACVP vectors not found at {}",
-            folder.display()
-        ));
+    let Some(folder) = find(&format!("acvp/{folder}")) else {
         return;
-    }
+    };
     run(name, cases(&folder), |case| match case.algorithm() {
         Some(algorithm) => check(&case, algorithm),
         None => Outcome::NotApplicable("parameter set not implemented"),
@@ -213,33 +205,42 @@ fn ml_dsa_key_generation() {
 }
 
 /// Our signatures are hedged, so the expected bytes cannot come out again. Ours are made with the case's
-/// key and verified; the expected one is verified where it is of our construction, and must be refused
-/// where it is of another.
+/// key and verified, as a message and as a mu; the expected one is verified as what it is.
 #[test]
 fn ml_dsa_signature_generation() {
     suite(
         "ACVP ML-DSA sigGen",
         "ML-DSA-sigGen-FIPS204",
         |case, algorithm| {
-            let construction = Construction::of(case);
-            if let Construction::NoMessage(reason) = construction {
-                return Outcome::NotApplicable(reason);
-            }
             let private_key = case.bytes("sk");
             let public_key = case
                 .optional_bytes("pk")
-                .unwrap_or_else(|| public_key_of(&private_key));
+                .unwrap_or_else(|| public_key_of(algorithm, &private_key));
             let message = case.bytes("message");
-            let ours = sign(algorithm, &private_key, &public_key, &message);
-            assert!(ours.is_ok(), "{case}: {ours:?}");
-            let expected = verify(algorithm, &public_key, &message, &case.bytes("signature"));
-            match construction {
+            let mu = mu_of_internal(&public_key, &message);
+            let context = case.optional_bytes("context").unwrap_or_default();
+            let raw = Content::Raw {
+                message: &message,
+                context: &context,
+            };
+            for content in [raw, Content::Mu { mu: &mu }] {
+                let ours = sign(algorithm, &private_key, &public_key, &content);
+                assert!(ours.is_ok(), "{case}: {ours:?}");
+            }
+            let expected = |content| verify(algorithm, &public_key, &content, &case.bytes("signature"));
+            match Construction::of(case) {
+                Construction::NoMessage(reason) => Outcome::NotApplicable(reason),
                 Construction::Other(reason) => {
-                    assert_eq!(expected, Ok(Verdict::Invalid), "{case}");
+                    assert_eq!(expected(raw), Ok(Verdict::Invalid), "{case}");
                     Outcome::Partly(reason)
                 }
-                _ => {
-                    assert_eq!(expected, Ok(Verdict::Valid), "{case}");
+                Construction::Message => {
+                    assert_eq!(expected(raw), Ok(Verdict::Valid), "{case}");
+                    Outcome::Passed
+                }
+                Construction::Internal => {
+                    assert_eq!(expected(raw), Ok(Verdict::Invalid), "{case}");
+                    assert_eq!(expected(Content::Mu { mu: &mu }), Ok(Verdict::Valid), "{case}");
                     Outcome::Passed
                 }
             }
@@ -253,18 +254,30 @@ fn ml_dsa_signature_verification() {
         "ACVP ML-DSA sigVer",
         "ML-DSA-sigVer-FIPS204",
         |case, algorithm| {
-            let found = |message: Vec<u8>| {
-                verify(algorithm, &case.bytes("pk"), &message, &case.bytes("signature"))
-                    .expect("the key is valid")
+            let (public_key, message) = (case.bytes("pk"), case.bytes("message"));
+            let mu = mu_of_internal(&public_key, &message);
+            let context = case.optional_bytes("context").unwrap_or_default();
+            let raw = Content::Raw {
+                message: &message,
+                context: &context,
             };
+            let found = |content| {
+                let found = verify(algorithm, &public_key, &content, &case.bytes("signature"));
+                found.expect("the key is valid") == Verdict::Valid
+            };
+            let valid = case.flag("testPassed").expect("cases have a result");
             match Construction::of(case) {
-                Construction::Ours => {
-                    let valid = case.flag("testPassed").expect("cases have a result");
-                    assert_eq!(found(case.bytes("message")) == Verdict::Valid, valid, "{case}");
+                Construction::Message => {
+                    assert_eq!(found(raw), valid, "{case}");
+                    Outcome::Passed
+                }
+                Construction::Internal => {
+                    assert!(!found(raw), "{case}");
+                    assert_eq!(found(Content::Mu { mu: &mu }), valid, "{case}");
                     Outcome::Passed
                 }
                 Construction::Other(reason) => {
-                    assert_eq!(found(case.bytes("message")), Verdict::Invalid, "{case}");
+                    assert!(!found(raw), "{case}");
                     Outcome::Partly(reason)
                 }
                 Construction::NoMessage(reason) => Outcome::NotApplicable(reason),
@@ -273,9 +286,65 @@ fn ml_dsa_signature_verification() {
     );
 }
 
-/// The public half of an expanded ML-DSA-65 key, which the daemon never needs to find.
-fn public_key_of(private_key: &[u8]) -> Vec<u8> {
-    use aws_lc_rs::signature::{KeyPair, ML_DSA_65_SIGNING, PqdsaKeyPair};
-    let pair = PqdsaKeyPair::from_raw_private_key(&ML_DSA_65_SIGNING, private_key).expect("the key is valid");
+#[test]
+fn slh_dsa_key_generation() {
+    suite(
+        "ACVP SLH-DSA keyGen",
+        "SLH-DSA-keyGen-FIPS205",
+        |case, algorithm| {
+            let seed = ["skSeed", "skPrf", "pkSeed"]
+                .map(|field| case.bytes(field))
+                .concat();
+            let expected = (case.bytes("sk"), case.bytes("pk"));
+            assert!(expanded(algorithm, &seed) == expected, "{case}");
+            Outcome::Passed
+        },
+    );
+}
+
+/// These are of the internal interface, which no message and context give: `slh-dsa`, with which the daemons verify, is
+/// asked for that directly, and the daemons' own function must refuse all of them.
+#[test]
+fn slh_dsa_signature_verification() {
+    suite(
+        "ACVP SLH-DSA sigVer",
+        "SLH-DSA-sigVer-FIPS205",
+        |case, algorithm| {
+            let (public_key, message) = (case.bytes("pk"), case.bytes("message"));
+            let signature = case.bytes("signature");
+            let found = verify(algorithm, &public_key, &Content::raw(&message), &signature);
+            assert_eq!(found, Ok(Verdict::Invalid), "{case}");
+            let valid = case.flag("testPassed").expect("cases have a result");
+            let internal = match algorithm {
+                Algorithm::SlhDsaSha2_192s => internally::<slh_dsa::Sha2_192s>,
+                Algorithm::SlhDsaSha2_256f => internally::<slh_dsa::Sha2_256f>,
+                Algorithm::SlhDsaShake192s => internally::<slh_dsa::Shake192s>,
+                Algorithm::SlhDsaShake256f => internally::<slh_dsa::Shake256f>,
+                Algorithm::SlhDsaShake128f => internally::<slh_dsa::Shake128f>,
+                _ => return Outcome::NotApplicable("a parameter set that these files did not have"),
+            };
+            assert_eq!(internal(&public_key, &message, &signature), valid, "{case}");
+            Outcome::Partly("confirmed by the library, and refused as a message")
+        },
+    );
+}
+
+fn internally<P: slh_dsa::ParameterSet>(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let key = slh_dsa::VerifyingKey::<P>::try_from(public_key).expect("the key is valid");
+    slh_dsa::Signature::try_from(signature)
+        .is_ok_and(|signature| key.slh_verify_internal(&[message], &signature).is_ok())
+}
+
+/// The public half of an expanded ML-DSA key, which the daemon never needs to find.
+fn public_key_of(algorithm: Algorithm, private_key: &[u8]) -> Vec<u8> {
+    use aws_lc_rs::signature::{
+        KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair,
+    };
+    let parameters = match algorithm {
+        Algorithm::MlDsa44 => &ML_DSA_44_SIGNING,
+        Algorithm::MlDsa65 => &ML_DSA_65_SIGNING,
+        _ => &ML_DSA_87_SIGNING,
+    };
+    let pair = PqdsaKeyPair::from_raw_private_key(parameters, private_key).expect("the key is valid");
     pair.public_key().as_ref().to_vec()
 }

@@ -1,9 +1,9 @@
-//! Wycheproof, ML-KEM-768: hostile lengths, public keys with coefficients that are not below q, ciphertexts
+//! Wycheproof, ML-KEM: hostile lengths, public keys with coefficients that are not below q, ciphertexts
 //! that must decapsulate to the secret of implicit rejection.
 
 use crate::report::{Outcome, run};
-use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
-use chancel_domain::Algorithm::MlKem768;
+use aws_lc_rs::kem::{self, DecapsulationKey};
+use chancel_domain::Algorithm::{self, MlKem512, MlKem768, MlKem1024};
 use chancel_keyd::crypto::{CryptoError, Seed, decapsulate, expand};
 use chancel_pqc::{EncapsulateError, encapsulate};
 use wycheproof::TestResult;
@@ -17,87 +17,102 @@ fn cases(name: TestName) -> Vec<Test> {
         .collect()
 }
 
-fn expanded(seed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
-    let mut private_key = vec![0; MlKem768.spec().private_key_len];
-    let public_key = expand(MlKem768, &Seed::from_secret(MlKem768, seed)?, &mut private_key)?;
+fn expanded(algorithm: Algorithm, seed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
+    let mut private_key = vec![0; algorithm.spec().private_key_len];
+    let public_key = expand(algorithm, &Seed::from_secret(algorithm, seed)?, &mut private_key)?;
     Ok((private_key, public_key))
 }
 
 #[test]
 fn decapsulation_from_a_seed() {
-    run(
-        "Wycheproof ML-KEM-768 decapsulation",
-        cases(TestName::MlKem768),
-        |test| {
-            let seed = test.seed.as_ref().expect("these cases have a seed");
-            let ciphertext = test.ct.as_ref().expect("these cases have a ciphertext");
-            let found = expanded(seed).and_then(|(private_key, public_key)| {
-                if let Some(expected) = &test.encaps_key {
-                    assert!(public_key == expected.as_ref(), "tcId {}: public key", test.tc_id);
-                }
-                let secret = decapsulate(MlKem768, &private_key, ciphertext)?;
-                // The other library, with the key as liboqs expanded it.
-                let other = DecapsulationKey::new(&ML_KEM_768, &private_key).expect("the key is valid");
-                let other = other
-                    .decapsulate(ciphertext.as_ref().into())
-                    .expect("the ciphertext is valid");
-                assert!(
-                    other.as_ref() == secret.expose(),
-                    "tcId {}: libraries differ",
-                    test.tc_id
-                );
-                Ok(secret)
-            });
-            match test.result {
-                TestResult::Valid => {
-                    let expected = test.shared_secret.as_ref().expect("valid cases have a secret");
+    for (algorithm, name) in [
+        (MlKem512, TestName::MlKem512),
+        (MlKem768, TestName::MlKem768),
+        (MlKem1024, TestName::MlKem1024),
+    ] {
+        run(
+            &format!("Wycheproof {algorithm} decapsulation"),
+            cases(name),
+            |test| {
+                let seed = test.seed.as_ref().expect("these cases have a seed");
+                let ciphertext = test.ct.as_ref().expect("these cases have a ciphertext");
+                let found = expanded(algorithm, seed).and_then(|(private_key, public_key)| {
+                    if let Some(expected) = &test.encaps_key {
+                        assert!(public_key == expected.as_ref(), "tcId {}: public key", test.tc_id);
+                    }
+                    let secret = decapsulate(algorithm, &private_key, ciphertext)?;
+                    // The other library, with the key as liboqs expanded it.
+                    let other =
+                        DecapsulationKey::new(parameters(algorithm), &private_key).expect("the key is valid");
+                    let other = other
+                        .decapsulate(ciphertext.as_ref().into())
+                        .expect("the ciphertext is valid");
                     assert!(
-                        found.is_ok_and(|secret| secret.expose() == expected.as_ref()),
-                        "tcId {}",
+                        other.as_ref() == secret.expose(),
+                        "tcId {}: libraries differ",
                         test.tc_id
                     );
+                    Ok(secret)
+                });
+                match test.result {
+                    TestResult::Valid => {
+                        let expected = test.shared_secret.as_ref().expect("valid cases have a secret");
+                        assert!(
+                            found.is_ok_and(|secret| secret.expose() == expected.as_ref()),
+                            "tcId {}",
+                            test.tc_id
+                        );
+                    }
+                    _ => assert!(found.is_err(), "tcId {} was accepted", test.tc_id),
                 }
-                _ => assert!(found.is_err(), "tcId {} was accepted", test.tc_id),
-            }
-            Outcome::Passed
-        },
-    );
+                Outcome::Passed
+            },
+        );
+    }
 }
 
 #[test]
 fn encapsulation() {
-    run(
-        "Wycheproof ML-KEM-768 encapsulation",
-        cases(TestName::MlKem768Encaps),
-        |test| {
-            let public_key = test.encaps_key.as_ref().expect("these cases have a public key");
-            let found = encapsulate(MlKem768, public_key).map(|(ciphertext, _)| ciphertext.len());
-            match test.result {
-                TestResult::Valid => {
-                    assert_eq!(found, Ok(1088), "tcId {}", test.tc_id);
-                    Outcome::Partly("valid key accepted: m is not an input")
+    for (algorithm, name) in [
+        (MlKem512, TestName::MlKem512Encaps),
+        (MlKem768, TestName::MlKem768Encaps),
+        (MlKem1024, TestName::MlKem1024Encaps),
+    ] {
+        run(
+            &format!("Wycheproof {algorithm} encapsulation"),
+            cases(name),
+            |test| {
+                let public_key = test.encaps_key.as_ref().expect("these cases have a public key");
+                let found = encapsulate(algorithm, public_key).map(|(ciphertext, _)| ciphertext.len());
+                match test.result {
+                    TestResult::Valid => {
+                        assert_eq!(found, Ok(algorithm.spec().output_len), "tcId {}", test.tc_id);
+                        Outcome::Partly("valid key accepted: m is not an input")
+                    }
+                    _ => {
+                        assert_eq!(
+                            found,
+                            Err(EncapsulateError::PublicKeyRejected),
+                            "tcId {}",
+                            test.tc_id
+                        );
+                        Outcome::Passed
+                    }
                 }
-                _ => {
-                    assert_eq!(
-                        found,
-                        Err(EncapsulateError::PublicKeyRejected),
-                        "tcId {}",
-                        test.tc_id
-                    );
-                    Outcome::Passed
-                }
-            }
-        },
-    );
+            },
+        );
+    }
 }
 
 #[test]
 fn key_generation_from_a_seed() {
-    run(
-        "Wycheproof ML-KEM-768 keyGen",
-        cases(TestName::MlKem768KeyGenSeed),
-        |test| {
-            let found = expanded(test.seed.as_ref().expect("these cases have a seed"));
+    for (algorithm, name) in [
+        (MlKem512, TestName::MlKem512KeyGenSeed),
+        (MlKem768, TestName::MlKem768KeyGenSeed),
+        (MlKem1024, TestName::MlKem1024KeyGenSeed),
+    ] {
+        run(&format!("Wycheproof {algorithm} keyGen"), cases(name), |test| {
+            let found = expanded(algorithm, test.seed.as_ref().expect("these cases have a seed"));
             match test.result {
                 TestResult::Valid => {
                     let (private_key, public_key) = found.expect("the seed is valid");
@@ -115,28 +130,42 @@ fn key_generation_from_a_seed() {
                 _ => assert!(found.is_err(), "tcId {} was accepted", test.tc_id),
             }
             Outcome::Passed
-        },
-    );
+        });
+    }
 }
 
 #[test]
 fn decapsulation_with_an_expanded_key() {
-    let name = "Wycheproof ML-KEM-768 decapsulation, expanded key";
-    run(name, cases(TestName::MlKem768SemiExpandedDecaps), |test| {
-        let private_key = test.decaps_key.as_ref().expect("these cases have a private key");
-        let ciphertext = test.ct.as_ref().expect("these cases have a ciphertext");
-        let found = decapsulate(MlKem768, private_key, ciphertext);
-        match test.result {
-            TestResult::Valid => {
-                let expected = test.shared_secret.as_ref().expect("valid cases have a secret");
-                assert!(
-                    found.is_ok_and(|secret| secret.expose() == expected.as_ref()),
-                    "tcId {}",
-                    test.tc_id
-                );
+    for (algorithm, name) in [
+        (MlKem512, TestName::MlKem512SemiExpandedDecaps),
+        (MlKem768, TestName::MlKem768SemiExpandedDecaps),
+        (MlKem1024, TestName::MlKem1024SemiExpandedDecaps),
+    ] {
+        let title = format!("Wycheproof {algorithm} decapsulation, expanded key");
+        run(&title, cases(name), |test| {
+            let private_key = test.decaps_key.as_ref().expect("these cases have a private key");
+            let ciphertext = test.ct.as_ref().expect("these cases have a ciphertext");
+            let found = decapsulate(algorithm, private_key, ciphertext);
+            match test.result {
+                TestResult::Valid => {
+                    let expected = test.shared_secret.as_ref().expect("valid cases have a secret");
+                    assert!(
+                        found.is_ok_and(|secret| secret.expose() == expected.as_ref()),
+                        "tcId {}",
+                        test.tc_id
+                    );
+                }
+                _ => assert!(found.is_err(), "tcId {} was accepted", test.tc_id),
             }
-            _ => assert!(found.is_err(), "tcId {} was accepted", test.tc_id),
-        }
-        Outcome::Passed
-    });
+            Outcome::Passed
+        });
+    }
+}
+
+const fn parameters(algorithm: Algorithm) -> &'static kem::Algorithm {
+    match algorithm {
+        MlKem512 => &kem::ML_KEM_512,
+        MlKem1024 => &kem::ML_KEM_1024,
+        _ => &kem::ML_KEM_768,
+    }
 }

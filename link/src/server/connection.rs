@@ -31,6 +31,13 @@ struct Held {
     bytes: usize,
 }
 
+/// How a turn ended.
+struct Turned {
+    answered: usize,
+    /// Whether its answers were so many that whole frames may be left.
+    is_cut_short: bool,
+}
+
 /// Serves a peer until it leaves, breaks the protocol, or the server stops.
 pub(super) async fn serve<H: Handler>(
     stream: Stream,
@@ -72,12 +79,14 @@ impl<H: Handler> Connection<'_, H> {
                         return Ok(());
                     };
                     incoming.filled(count);
-                    let mut answered = self.answer(&mut incoming)?;
-                    while self.outbox.is_full() {
+                    let mut turn = self.answer(&mut incoming)?;
+                    let mut answered = turn.answered;
+                    while turn.is_cut_short {
                         if !self.write().await? {
                             return Ok(());
                         }
-                        answered += self.answer(&mut incoming)?;
+                        turn = self.answer(&mut incoming)?;
+                        answered += turn.answered;
                     }
                     frame_due = match frame_due {
                         _ if !incoming.is_mid_frame() => None,
@@ -100,9 +109,8 @@ impl<H: Handler> Connection<'_, H> {
         Ok(())
     }
 
-    /// Handles whole frames, which are a turn, until none is left or the answers fill the outbox; returns how many there
-    /// were.
-    fn answer(&mut self, incoming: &mut FrameBuffer) -> Result<usize, Refusal> {
+    /// Handles whole frames, which are a turn, until none is left or the answers fill the outbox.
+    fn answer(&mut self, incoming: &mut FrameBuffer) -> Result<Turned, Refusal> {
         let mut turn = H::Turn::default();
         let handled = self.handle_all(incoming, &mut turn);
         // Also before the connection ends for a bad frame: what was begun is finished.
@@ -110,13 +118,16 @@ impl<H: Handler> Connection<'_, H> {
         handled
     }
 
-    fn handle_all(&mut self, incoming: &mut FrameBuffer, turn: &mut H::Turn) -> Result<usize, Refusal> {
-        let mut count = 0;
+    fn handle_all(&mut self, incoming: &mut FrameBuffer, turn: &mut H::Turn) -> Result<Turned, Refusal> {
+        let mut answered = 0;
         while !self.outbox.would_be_full_with(self.held.bytes) {
             let Some(frame) = incoming.next_frame().map_err(|_| Refusal::MalformedFrame)? else {
-                break;
+                return Ok(Turned {
+                    answered,
+                    is_cut_short: false,
+                });
             };
-            count += 1;
+            answered += 1;
             let correlation = frame.correlation;
             if frame.body.is_empty() {
                 let bytes = Zeroizing::new(frame::seal_ping(correlation).to_vec());
@@ -139,7 +150,10 @@ impl<H: Handler> Connection<'_, H> {
                 Handled::Later(_) => self.send(correlation, self.handler.overloaded()),
             }
         }
-        Ok(count)
+        Ok(Turned {
+            answered,
+            is_cut_short: true,
+        })
     }
 
     fn end(&mut self, turn: H::Turn) {

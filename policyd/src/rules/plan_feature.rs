@@ -1,7 +1,7 @@
 //! plan-feature: some operations are only in some plans.
 
 use super::{Context, RuleError, Ruling, Seen};
-use chancel_domain::{Feature, Operation};
+use chancel_domain::{Algorithm, Feature, Operation};
 use chancel_wire::policyd::DenyReason;
 
 pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
@@ -9,12 +9,15 @@ pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
     if context.caller.is_operator() {
         return Ok(Ruling::Pass);
     }
-    let lacking = feature_of(context.operation).is_some_and(|feature| !context.terms.include(feature));
+    let lacking = needed(context).any(|feature| !context.terms.include(feature));
     Ok(Ruling::deny_if(lacking, DenyReason::NotInPlan))
 }
 
 pub(super) fn saw(context: &Context<'_>) -> Seen {
-    let needed = feature_of(context.operation).map_or("none", Feature::name);
+    let mut names: Vec<_> = needed(context).map(Feature::name).collect();
+    if names.is_empty() {
+        names.push("none");
+    }
     let included: Vec<_> = context
         .terms
         .features
@@ -23,9 +26,38 @@ pub(super) fn saw(context: &Context<'_>) -> Seen {
         .collect();
     vec![
         ("plan", context.caller.plan.to_string()),
-        ("needed", needed.to_owned()),
+        ("needed", names.join(" ")),
         ("included", included.join(" ")),
     ]
+}
+
+fn needed(context: &Context<'_>) -> impl Iterator<Item = Feature> {
+    let of_algorithm = context.algorithm.filter(|_| makes_new(context.operation));
+    let features = [feature_of(context.operation), of_algorithm.and_then(feature_with)];
+    features.into_iter().flatten()
+}
+
+/// The feature an algorithm belongs to.
+const fn feature_with(algorithm: Algorithm) -> Option<Feature> {
+    match algorithm {
+        Algorithm::XWing | Algorithm::CompositeMlDsa65EcdsaP256 => Some(Feature::Hybrid),
+        slh_dsa if slh_dsa.is_slow() => Some(Feature::SlhDsa),
+        _ => None,
+    }
+}
+
+/// Whether something new comes of an operation. What was made while the plan had an algorithm can be read for ever.
+const fn makes_new(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::GenerateKey
+            | Operation::RotateKey
+            | Operation::RestoreKey
+            | Operation::Encrypt
+            | Operation::Encapsulate
+            | Operation::Wrap
+            | Operation::Sign
+    )
 }
 
 /// The feature an operation belongs to; `None` for what every plan has. No wildcard: a new operation must be put

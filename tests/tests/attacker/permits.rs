@@ -4,7 +4,7 @@ use crate::scene::{
     PERMITS_REFUSED, REQUESTS_REFUSED, USES, assert_counted, connect, connect_as_policyd, decrypt_input,
     scene, sign_input,
 };
-use chancel_domain::{Algorithm, KeyHandle, KeyVersion, Operation};
+use chancel_domain::{Algorithm, Content, KeyHandle, KeyVersion, Operation};
 use chancel_pqc::Verdict;
 use chancel_tests::Daemon;
 use chancel_wire::keyd::{KeyIdentity, KeydError, KeydReply, KeydRequest, UseInput};
@@ -20,7 +20,8 @@ fn a_genuine_permit_works_and_only_for_its_own_payload_and_key() {
     let (permit, input) = scene.permit_to_sign(b"message");
     let signature = scene.works(&permit, &input);
     let verdict = |key: &[u8], message: &[u8]| {
-        chancel_pqc::verify(Algorithm::MlDsa65, key, message, &signature).expect("a sound key and signature")
+        chancel_pqc::verify(Algorithm::MlDsa65, key, &Content::raw(message), &signature)
+            .expect("a sound key and signature")
     };
     assert_eq!(
         verdict(&scene.a().signature.public_key, b"message"),
@@ -152,7 +153,7 @@ fn a_permit_for_one_operation_is_refused_for_another() {
         UseInput::Decapsulate {
             kem_ciphertext: &kem_ciphertext,
         },
-        UseInput::Sign { message: b"message" },
+        UseInput::Sign(Content::raw(b"message")),
     ];
     for stated in inputs.iter().map(UseInput::operation) {
         for actual in inputs.iter().filter(|actual| actual.operation() != stated) {

@@ -1,6 +1,6 @@
 //! What the attacker has to work with: two tenants with keys, their API keys, a connection to each daemon.
 
-use chancel_domain::{Algorithm, KeyVersion, Operation, TenantId};
+use chancel_domain::{Algorithm, Content, KeyVersion, Operation, TenantId};
 use chancel_pqc::Purpose;
 use chancel_tests::actor::{Actor, Held};
 use chancel_tests::raw::{Peer, input};
@@ -137,7 +137,7 @@ fn seal(key: &KeyView, tenant: TenantId, plaintext: &[u8]) -> Vec<u8> {
 
 /// The input of a signature.
 pub fn sign_input(message: &[u8]) -> Vec<u8> {
-    input(&UseInput::Sign { message })
+    input(&UseInput::Sign(Content::raw(message)))
 }
 
 /// The input of a decryption.

@@ -2,7 +2,7 @@
 
 use crate::needs_root;
 use crate::scene::{Scene, command, open_for};
-use chancel_domain::{Algorithm, KeyVersion, RequestId};
+use chancel_domain::{Algorithm, Content, KeyVersion, RequestId};
 use chancel_tests::actor::Held;
 use chancel_tests::raw::{Peer, input};
 use chancel_tests::{Daemon, Installation};
@@ -128,7 +128,7 @@ fn attacker(scene: &Scene) -> (Held<Peer>, BreakGlassClaims) {
 }
 
 fn sign(peer: &mut Peer, claims: BreakGlassClaims) -> Result<(), KeydError> {
-    let input = input(&UseInput::Sign { message: b"m" });
+    let input = input(&UseInput::Sign(Content::raw(b"m")));
     let body = peer
         .ask(&KeydRequest::UseInBreakGlass {
             claims,

@@ -113,7 +113,7 @@ pub fn kek(system: &Installation) -> Vec<u8> {
 /// What is secret of every private key: its seed and the secret parts of its expanded form, from its file, opened as keyd
 /// opens it.
 pub fn private_keys(system: &Installation) -> Vec<(String, Vec<u8>)> {
-    let arena = SecretArena::new(1, 4096).expect("locked memory");
+    let arena = SecretArena::new(1, 8192).expect("locked memory");
     let kek = own_kek(system, &arena);
     let mut secrets = Vec::new();
     for (identity, file) in key_files(&system.layout().key_directory()) {
@@ -131,11 +131,26 @@ pub fn private_keys(system: &Installation) -> Vec<(String, Vec<u8>)> {
 
 /// The parts of an expanded private key that no public key contains.
 fn secret_parts(algorithm: Algorithm) -> Vec<(&'static str, std::ops::Range<usize>)> {
+    let length = algorithm.spec().private_key_len;
     match algorithm {
         // FIPS 203 algorithm 16: dk_PKE ‖ ek ‖ H(ek) ‖ z.
-        Algorithm::MlKem768 => vec![("dk_PKE", 0..1152), ("z", 2368..2400)],
+        Algorithm::MlKem512 | Algorithm::MlKem768 | Algorithm::MlKem1024 => {
+            let public = algorithm.spec().public_key_len + 32;
+            vec![("dk_PKE", 0..length - 32 - public), ("z", length - 32..length)]
+        }
         // FIPS 204 algorithm 24: rho ‖ K ‖ tr ‖ s1 ‖ s2 ‖ t0.
-        Algorithm::MlDsa65 => vec![("K", 32..64), ("s1, s2 and t0", 128..4032)],
+        Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => {
+            vec![("K", 32..64), ("s1, s2 and t0", 128..length)]
+        }
+        // The same of ML-DSA-65, and the scalar.
+        Algorithm::CompositeMlDsa65EcdsaP256 => vec![
+            ("K", 32..64),
+            ("s1, s2 and t0", 128..4032),
+            ("scalar", 4032..length),
+        ],
+        Algorithm::XWing => vec![("decapsulation key", 0..length)],
+        // FIPS 205 §9.1: SK.seed ‖ SK.prf ‖ PK.seed ‖ PK.root.
+        _ => vec![("SK.seed", 0..length / 4), ("SK.prf", length / 4..length / 2)],
     }
 }
 

@@ -43,7 +43,7 @@ fn the_gateway_uses_keys_while_it_is_open_and_not_before_and_not_after() {
     let rig = Rig::synced();
     let identity = key(Algorithm::MlDsa65, 1);
     generate(&rig, identity).unwrap();
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     assert_eq!(
         use_key(&rig, claims(identity), &sign),
         Err(KeydError::BreakGlassClosed)
@@ -85,7 +85,7 @@ fn it_skips_the_permit_and_none_of_the_other_checks() {
     generate(&rig, signing).unwrap();
     open_for(&rig, 60_000).unwrap();
     let sealed = seal(&sealing, &public, b"", b"s");
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     let decrypt = UseInput::Decrypt {
         ciphertext: &sealed,
         aad: b"",
@@ -148,7 +148,7 @@ fn its_metrics_say_that_it_is_open_and_how_often_it_was_used() {
     };
     assert_eq!(value("chancel_keyd_break_glass_open"), 0);
     open_for(&rig, 60_000).unwrap();
-    use_key(&rig, claims(identity), &UseInput::Sign { message: b"m" }).unwrap();
+    use_key(&rig, claims(identity), &UseInput::Sign(Content::raw(b"m"))).unwrap();
     assert_eq!(value("chancel_keyd_break_glass_open"), 1);
     command(&rig, BreakGlassCommand::Close).unwrap();
     assert_eq!(value("chancel_keyd_break_glass_open"), 0);

@@ -66,7 +66,7 @@ fn neither_a_permit_nor_policyd_reaches_the_audit_key_as_a_key() {
     );
     fs::copy(rig.home().join("keys/audit.key"), directory.join(&name)).unwrap();
     let issuer = Issuer::of(&rig);
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     let refused = use_under(&rig, issuer.permit(&issuer.claims(&identity, &sign)), &sign);
     assert_eq!(refused, Err(KeydError::KeyNotFound));
     for request in [KeydRequest::Generate(identity), KeydRequest::Destroy(identity)] {

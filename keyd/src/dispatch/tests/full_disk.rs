@@ -49,7 +49,7 @@ fn what_cannot_be_recorded_is_not_done_and_it_recovers_by_itself() {
     let identity = key(Algorithm::MlDsa65, 1);
     generate(&rig, identity).unwrap();
     let issuer = Issuer::of(&rig);
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     let used = || use_under(&rig, issuer.permit(&issuer.claims(&identity, &sign)), &sign);
     used().unwrap();
     mount.fill();

@@ -9,7 +9,7 @@ fn a_use_and_a_use_that_came_to_nothing_are_recorded_with_their_permits() {
     generate(&rig, signing).unwrap();
     generate(&rig, sealing).unwrap();
     let issuer = Issuer::of(&rig);
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     let claims = issuer.claims(&signing, &sign);
     let signature = use_under(&rig, issuer.permit(&claims), &sign).unwrap();
     assert_eq!(signature.len(), 3309);
@@ -121,7 +121,7 @@ fn a_key_that_was_destroyed_cannot_be_used_though_it_was_in_memory() {
     let identity = key(Algorithm::MlDsa65, 1);
     generate(&rig, identity).unwrap();
     let issuer = Issuer::of(&rig);
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     use_under(&rig, issuer.permit(&issuer.claims(&identity, &sign)), &sign).unwrap();
     for _ in 0..2 {
         rig.ask(Role::Policyd, &KeydRequest::Destroy(identity), outcome)
@@ -143,7 +143,7 @@ fn refused_permits_are_recorded_and_a_flood_of_them_is_not_a_flood_of_lines() {
     let identity = key(Algorithm::MlDsa65, 1);
     generate(&rig, identity).unwrap();
     let issuer = Issuer::of(&rig);
-    let sign = UseInput::Sign { message: b"m" };
+    let sign = UseInput::Sign(Content::raw(b"m"));
     let forged = PermitKey::from_bytes([9; 32]).sign(&issuer.claims(&identity, &sign));
     for _ in 0..500 {
         assert_eq!(
