@@ -4,6 +4,7 @@
 mod api_key;
 mod audit;
 mod break_glass;
+mod mu;
 mod policy;
 mod tenant;
 mod value;
@@ -11,6 +12,7 @@ mod value;
 pub use api_key::{ApiKeyCommand, NewKey, OperatorKeyCommand};
 pub use audit::{AuditCommand, Format, Verify};
 pub use break_glass::BreakGlassCommand;
+pub use mu::MuArguments;
 pub use policy::{ExplainQuestion, NewRule, PolicyCommand, RulesCommand};
 pub use tenant::{BudgetCommand, PlansCommand, TenantCommand, Uses};
 
@@ -88,6 +90,10 @@ pub enum Command {
     Audit(AuditCommand),
     /// Show how the daemons are
     Status,
+    /// List the algorithms, with their names, sizes, standards and object identifiers
+    Algorithms,
+    /// Compute ML-DSA's mu of a message, to sign it with message_type EXTERNAL_MU without sending the message
+    Mu(MuArguments),
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The commands: each asks a daemon or reads a ledger, and prints what it found.
 
+mod algorithms;
 mod api_key;
 mod audit;
 mod break_glass;
 mod key_budget;
+mod mu;
 mod plans;
 mod policy;
 mod status;
@@ -13,6 +15,8 @@ use crate::arguments::{Arguments, Command};
 use crate::client::{Keyd, Policyd};
 use crate::failure::Failure;
 use crate::output::Output;
+use std::io;
+use std::path::Path;
 
 /// Does what the command line says.
 ///
@@ -38,6 +42,16 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::BreakGlass(command) => break_glass::run(&keyd()?, output, command).await,
             Command::Audit(command) => audit::run(keyd, output, command).await,
             Command::Status => status::run(policyd, keyd, output).await,
+            Command::Algorithms => algorithms::run(output),
+            Command::Mu(arguments) => mu::run(output, &arguments),
         }
     })
+}
+
+/// A failure to read at a path, or below it.
+fn unread(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
+    |source| Failure::NotRead {
+        path: path.to_owned(),
+        source,
+    }
 }

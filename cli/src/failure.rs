@@ -114,6 +114,9 @@ pub enum Failure {
     /// The system has no room for the program's runtime.
     #[error("cannot start: {0}")]
     NotStarted(#[source] io::Error),
+    /// A file with no public key of ML-DSA.
+    #[error("{}: no ML-DSA public key in PEM or DER; name the algorithm of a raw one with --algorithm", .0.display())]
+    NotAnMlDsaKey(PathBuf),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     NotWritten(#[source] io::Error),
@@ -185,6 +188,7 @@ impl Failure {
             Self::NoLedger(_) => "no-ledger",
             Self::NotStarted(_) => "not-started",
             Self::NotWritten(_) => "not-written",
+            Self::NotAnMlDsaKey(_) => "not-an-ml-dsa-key",
         }
     }
 }

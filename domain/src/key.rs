@@ -119,9 +119,11 @@ impl KeyState {
     /// Whether a key in this state may be used so. Metadata is readable in every state.
     pub const fn permits(self, operation: Operation) -> bool {
         match operation {
-            Operation::Encrypt | Operation::Encapsulate | Operation::Wrap | Operation::Sign => {
-                matches!(self, Self::Active)
-            }
+            Operation::Encrypt
+            | Operation::EncryptDeterministic
+            | Operation::Encapsulate
+            | Operation::Wrap
+            | Operation::Sign => matches!(self, Self::Active),
             Operation::Decrypt
             | Operation::Decapsulate
             | Operation::Unwrap

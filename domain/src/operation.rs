@@ -70,6 +70,8 @@ pub enum Operation {
     CreateTenant,
     /// Any tenant, or all; an operator's.
     ReadTenants,
+    /// [`Operation::Encrypt`] with equal ciphertexts for equal plaintexts; public-key work.
+    EncryptDeterministic,
 }
 
 /// Which process carries an operation out.
@@ -95,7 +97,7 @@ pub enum Audience {
 }
 
 /// All operations with the name that scopes, ledgers and logs use.
-pub const OPERATIONS: [(Operation, &str); 31] = [
+pub const OPERATIONS: [(Operation, &str); 32] = [
     (Operation::Encrypt, "encrypt"),
     (Operation::Decrypt, "decrypt"),
     (Operation::Encapsulate, "encapsulate"),
@@ -127,6 +129,7 @@ pub const OPERATIONS: [(Operation, &str); 31] = [
     (Operation::ReadEvents, "read-events"),
     (Operation::CreateTenant, "create-tenant"),
     (Operation::ReadTenants, "read-tenants"),
+    (Operation::EncryptDeterministic, "encrypt-deterministic"),
 ];
 
 /// A name that is in no row of [`OPERATIONS`].
@@ -156,7 +159,9 @@ impl Operation {
     /// Where it is carried out.
     pub const fn place(self) -> Place {
         match self {
-            Self::Encrypt | Self::Encapsulate | Self::Wrap | Self::Verify => Place::PublicKey,
+            Self::Encrypt | Self::EncryptDeterministic | Self::Encapsulate | Self::Wrap | Self::Verify => {
+                Place::PublicKey
+            }
             Self::Decrypt | Self::Decapsulate | Self::Unwrap | Self::Sign | Self::Rewrap => Place::PrivateKey,
             Self::GenerateKey
             | Self::RotateKey
@@ -200,6 +205,7 @@ impl Operation {
     pub const fn family(self) -> Option<Family> {
         match self {
             Self::Encrypt
+            | Self::EncryptDeterministic
             | Self::Decrypt
             | Self::Encapsulate
             | Self::Decapsulate

@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod field;
 mod key_changes;
+mod key_format;
 mod keys;
 mod parameter;
 mod private_key;
@@ -39,6 +40,7 @@ pub use field::Field;
 pub use key_changes::{
     Archive, CancelDestruction, Generate, Restore, Retire, Rotate, ScheduleDestruction, SetBudget,
 };
+pub use key_format::KeyFormat;
 pub use keys::{List, ReadActive, ReadVersion};
 pub use query::Query;
 pub use rewrap::Rewrap;

@@ -6,6 +6,7 @@ use crate::api::{Field, Methods};
 use crate::pipeline::rate_limit::Allowance;
 use chancel_domain::deny_rule::MOST_DENY_RULES;
 use chancel_domain::{Family, KeyVersion, Operation};
+use chancel_pqc::envelope::MIN_SALT;
 use chancel_wire::limits::{MAX_AAD, MAX_PAYLOAD};
 use chancel_wire::policyd::Quota;
 
@@ -58,8 +59,8 @@ pub enum Code {
     KeyDestroyed,
     /// Input of a KEM operation that is not base64.
     InvalidKemInput,
-    /// A mode of encryption that is not offered.
-    ModeNotOffered,
+    /// A salt of deterministic encryption that is too short.
+    SaltTooShort,
     /// A ciphertext that does not open.
     InvalidCiphertext,
     /// No such key, in a KEM operation.
@@ -109,7 +110,7 @@ pub const CODES: [(Code, &str, u16); 35] = [
     (Code::KeyUnavailable, "ERR_KMS_003", 500),
     (Code::KeyDestroyed, "ERR_KMS_004", 404),
     (Code::InvalidKemInput, "ERR_KEM_001", 400),
-    (Code::ModeNotOffered, "ERR_KEM_002", 400),
+    (Code::SaltTooShort, "ERR_KEM_002", 400),
     (Code::InvalidCiphertext, "ERR_KEM_003", 400),
     (Code::KemKeyNotFound, "ERR_KEM_005", 404),
     (Code::InvalidSymmetricKey, "ERR_KEM_010", 400),
@@ -218,9 +219,9 @@ pub enum ApiError {
     /// Additional authenticated data beyond its limit.
     #[error("Field 'aad' is larger than {MAX_AAD} bytes")]
     AadTooLarge,
-    /// Deterministic encryption.
-    #[error("Deterministic mode is not offered by this version; use mode 'standard'")]
-    ModeNotOffered,
+    /// A salt of deterministic encryption that could be guessed.
+    #[error("Field 'salt' must have at least {MIN_SALT} bytes, in base64")]
+    SaltTooShort,
     /// A name in no row of the registry, or an algorithm of the other family.
     #[error("Invalid algorithm")]
     InvalidAlgorithm,
@@ -357,7 +358,7 @@ impl ApiError {
             | Self::RuleWithoutCondition
             | Self::WrongField { .. } => Code::InvalidRequest,
             Self::NotBase64(field) => field.invalid_encoding(),
-            Self::ModeNotOffered => Code::ModeNotOffered,
+            Self::SaltTooShort => Code::SaltTooShort,
             Self::InvalidAlgorithm => Code::InvalidAlgorithm,
             Self::SymmetricKeyLength(_) => Code::InvalidSymmetricKey,
             Self::InvalidCiphertext => Code::InvalidCiphertext,

@@ -43,6 +43,7 @@ use chancel_wire::policyd::{Ask, Caller};
 use context::Context;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::ACCEPT;
 use hyper::http::request::Parts;
 use policy::Grant;
 use rate_limit::RateLimits;
@@ -93,6 +94,8 @@ pub trait Operation: Sized + Send {
 struct Noted {
     route: Option<Route>,
     tenant: Option<TenantId>,
+    /// What a success is, where it is no JSON.
+    media_type: Option<&'static str>,
     marks: Marks,
 }
 
@@ -119,7 +122,7 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
     };
     let (mut response, error) = match outcome {
         Ok(finished) => (
-            response::success(finished.status, finished.json, finished.claim),
+            response::success(finished.status, noted.media_type, finished.json, finished.claim),
             None,
         ),
         Err(error) => {
@@ -178,7 +181,8 @@ async fn stages(
             Err(error) => return Err(stages.refuse(error).await?),
         }
     }
-    let json = route::dispatch(route, &body, path, query, &mut stages).await?;
+    let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let json = route::dispatch(route, &body, path, query, accept, &mut stages).await?;
     let status = route.success();
     claim.grow_to(json.len())?;
     Ok(Finished { json, status, claim })

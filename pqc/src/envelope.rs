@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! offset  bytes  field
-//!      0      2  format: 0x4301 data, 0x4302 symmetric key
+//!      0      2  format: 0x4301 data, 0x4302 symmetric key, 0x4303 data, deterministic
 //!      2      2  algorithm code (the registry of chancel-domain)
 //!      4      4  key version, from 1
 //!      8      n  KEM ciphertext (n = 1088 for ML-KEM-768)
-//!    8+n     12  IV of AES-256-GCM, random
+//!    8+n     12  IV of AES-256-GCM: random, or derived (0x4303)
 //!   20+n      m  AES-256-GCM ciphertext of the m bytes of plaintext
 //! 20+n+m     16  AES-256-GCM tag
 //! ```
@@ -16,6 +16,7 @@
 //! no two inputs give the same additional data. Relabelled, or moved to another tenant, an envelope does
 //! not open.
 
+mod deterministic;
 mod layout;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use aws_lc_rs::hkdf;
 use chancel_domain::{Algorithm, KeyVersion, TenantId};
 use zeroize::{Zeroize, Zeroizing};
 
+pub use deterministic::{MIN_SALT, seal_deterministic};
 pub use layout::{Envelope, EnvelopeError, Purpose, overhead};
 use layout::{HEADER_LEN, IV_LEN, TAG_LEN, header};
 
@@ -39,6 +41,9 @@ pub enum SealError {
     /// More than AES-GCM protects under one IV (SP 800-38D §5.2.1.1), about 64 GiB.
     #[error("the plaintext is too long")]
     PlaintextTooLong,
+    /// The salt of the deterministic mode is too short.
+    #[error("the salt has fewer than {MIN_SALT} bytes")]
+    SaltTooShort,
     /// The random generator gave no IV.
     #[error("no randomness is available")]
     RandomnessUnavailable,

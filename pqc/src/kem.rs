@@ -1,12 +1,15 @@
 //! Encapsulation to a public key (FIPS 203 §7.2) and the type in which every shared secret travels.
 //! Decapsulation needs a private key and is keyd's.
 
+mod deterministic;
 mod x_wing;
 
 use aws_lc_rs::kem::{self, EncapsulationKey};
 use chancel_domain::Algorithm;
 use chancel_domain::algorithm::SHARED_SECRET_LEN;
 use zeroize::Zeroize;
+
+pub use deterministic::{encapsulate_with, randomness_len};
 
 /// The 32 bytes both sides of an encapsulation hold (FIPS 203 §3.3), wiped on drop. Neither printable nor
 /// copyable, and on the heap: moving the value moves a pointer and leaves no copy of the bytes behind.

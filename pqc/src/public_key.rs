@@ -4,11 +4,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chancel_domain::algorithm::SPECS;
 use chancel_domain::{Algorithm, Maturity};
 use serde::Serialize;
 use spki::der::asn1::{AnyRef, BitStringRef};
 use spki::der::pem::LineEnding;
-use spki::der::{Encode, EncodePem};
+use spki::der::pem::PemLabel;
+use spki::der::{Document, Encode, EncodePem};
 use spki::{AlgorithmIdentifier, ObjectIdentifier, SubjectPublicKeyInfo};
 
 /// Why a public key has no such form.
@@ -60,6 +62,34 @@ fn spki(algorithm: Algorithm, public_key: &[u8]) -> Result<Spki<'_>, NoSuchForm>
     })
 }
 
+/// Reads SubjectPublicKeyInfo, in PEM or in DER, of an algorithm of the registry.
+///
+/// # Errors
+/// [`NotAPublicKey`].
+pub fn parse(bytes: &[u8]) -> Result<(Algorithm, Vec<u8>), NotAPublicKey> {
+    let der = match str::from_utf8(bytes) {
+        Ok(text) if text.trim_start().starts_with("-----") => {
+            let (label, document) = Document::from_pem(text.trim()).map_err(|_| NotAPublicKey)?;
+            Spki::validate_pem_label(label).map_err(|_| NotAPublicKey)?;
+            document
+        }
+        _ => Document::try_from(bytes).map_err(|_| NotAPublicKey)?,
+    };
+    let read: Spki<'_> = der.decode_msg().map_err(|_| NotAPublicKey)?;
+    let oid = read.algorithm.oid.to_string();
+    let spec = SPECS.iter().find(|spec| spec.oid == oid).ok_or(NotAPublicKey)?;
+    let public_key = read.subject_public_key.raw_bytes();
+    if read.algorithm.parameters.is_some() || public_key.len() != spec.public_key_len {
+        return Err(NotAPublicKey);
+    }
+    Ok((spec.algorithm, public_key.to_vec()))
+}
+
+/// Bytes that are no SubjectPublicKeyInfo of an algorithm of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no SubjectPublicKeyInfo, in PEM or DER, of an algorithm that Chancel has")]
+pub struct NotAPublicKey;
+
 /// A JSON Web Key of the type AKP, in its own order of members.
 #[derive(Serialize)]
 struct Jwk<'a> {
@@ -93,7 +123,6 @@ pub fn to_jwk(algorithm: Algorithm, public_key: &[u8]) -> Result<String, NoSuchF
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancel_domain::algorithm::SPECS;
     use spki::der::Decode;
 
     #[test]
@@ -105,6 +134,10 @@ mod tests {
             assert_eq!(read.algorithm.oid.to_string(), spec.oid);
             assert_eq!(read.subject_public_key.raw_bytes(), key);
             let pem = to_pem(spec.algorithm, &key).unwrap();
+            for form in [pem.as_bytes(), &der] {
+                assert_eq!(parse(form), Ok((spec.algorithm, key.clone())));
+                assert_eq!(parse(&form[1..]), Err(NotAPublicKey));
+            }
             assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"));
             assert!(pem.lines().all(|line| line.len() <= 64));
             let jwk = to_jwk(spec.algorithm, &key);

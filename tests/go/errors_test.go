@@ -101,9 +101,9 @@ func TestVersionsThatDoNotExist(t *testing.T) {
 	refused(t, err, validation, "ERR_INVALID_001", 400)
 }
 
-func TestDeterministicModeIsRefusedByName(t *testing.T) {
+func TestAShortSaltIsRefused(t *testing.T) {
 	client := withKeys(t, connect(t, mainKey))
-	_, err := client.KEM.Encrypt(ctx, &qpher.EncryptInput{Mode: "deterministic", Salt: make([]byte, 32)})
+	_, err := client.KEM.Encrypt(ctx, &qpher.EncryptInput{Mode: "deterministic", Salt: make([]byte, 31)})
 	refused(t, err, validation, "ERR_KEM_002", 400)
 }
 

@@ -99,8 +99,8 @@ func TestEncapsulateAndDecapsulate(t *testing.T) {
 	refused(t, err, notFound, "ERR_KEM_005", 404)
 	_, err = client.KEM.Encapsulate(ctx, &qpher.EncapsulateInput{})
 	refused(t, err, validation, "ERR_INVALID_001", 400)
-	_, err = client.KEM.Encapsulate(ctx, &qpher.EncapsulateInput{KeyVersion: 1, Algorithm: "X-Wing"})
-	refused(t, err, validation, "ERR_KMS_001", 400)
+	_, err = client.KEM.Encapsulate(ctx, &qpher.EncapsulateInput{KeyVersion: 9, Algorithm: "X-Wing"})
+	refused(t, err, notFound, "ERR_KEM_005", 404)
 }
 
 func TestLocalEncryption(t *testing.T) {

@@ -20,7 +20,7 @@ SIGNATURE = "Dilithium3"
 class Keys:
     """API keys by what they are: one tenant each unless said otherwise.
 
-    other, lifecycle, generate, aliases, versions, retired_kem, retired_signature, empty, cli, cli_lifecycle:
+    other, lifecycle, generate, aliases, versions, retired_kem, retired_signature, empty, cli, cli_lifecycle, algorithms:
         enterprise tenants, without keys at first
     free, limited: tenants of the free plan
     suspended: a suspended tenant

@@ -156,11 +156,6 @@ def test_an_algorithm_that_is_unknown_or_of_another_kind(client, raises, route, 
         raises(ValidationError, "ERR_INVALID_001", 400, client._http.post, f"/api/v1/{route}", body)
 
 
-def test_algorithms_of_later_versions_are_named_so(client, raises):
-    raises(ValidationError, "ERR_KMS_001", 400, client.kem.encrypt, b"x", algorithm="X-Wing")
-    raises(ValidationError, "ERR_KMS_001", 400, client.signatures.sign, b"x", algorithm="Composite-ML-DSA")
-
-
 def test_unknown_routes_and_methods(client, raises):
     for path in ("/api/v1/nothing", "/", "/api/v1/kem", "/api/v1/kem/encrypt/", "/api/v2/kem/encrypt"):
         raises(NotFoundError, "ERR_NOT_FOUND_002", 404, client._http.get, path)

@@ -58,6 +58,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "chancel-domain",
             "chancel-wire",
             "chancel-ledger",
+            "chancel-pqc",
             "chancel-sandbox",
             "chancel-link",
         ],

@@ -23,6 +23,7 @@ pub(super) struct UnknownOperation;
 pub(super) struct UnknownAlgorithm;
 
 use chancel_domain::algorithm::SPECS;
+use chancel_domain::content::MAX_CONTEXT;
 use chancel_domain::operation::OPERATIONS;
 
 fn algorithms() -> String {
@@ -47,6 +48,18 @@ pub(super) fn operation(text: &str) -> Result<Operation, UnknownOperation> {
 
 pub(super) fn algorithm(text: &str) -> Result<Algorithm, UnknownAlgorithm> {
     Algorithm::from_name(text).map_err(|_| UnknownAlgorithm)
+}
+
+/// The text is too long for a context string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a context string has {MAX_CONTEXT} bytes at most")]
+pub(super) struct ContextTooLong;
+
+pub(super) fn context(text: &str) -> Result<String, ContextTooLong> {
+    if text.len() > MAX_CONTEXT {
+        return Err(ContextTooLong);
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn network(text: &str) -> Result<Network, InvalidNetwork> {

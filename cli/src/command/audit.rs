@@ -5,12 +5,11 @@ mod records;
 mod shown;
 mod verify;
 
+use super::unread;
 use crate::arguments::AuditCommand;
 use crate::client::Keyd;
 use crate::failure::Failure;
 use crate::output::Output;
-use std::io;
-use std::path::Path;
 
 pub(super) async fn run(
     keyd: impl FnOnce() -> Result<Keyd, Failure>,
@@ -37,13 +36,5 @@ pub(super) async fn run(
             conditions,
             format,
         } => records::export(which.directory(), &(&conditions).into(), format),
-    }
-}
-
-/// A failure to read below a path.
-fn unread(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
-    |source| Failure::NotRead {
-        path: path.to_owned(),
-        source,
     }
 }

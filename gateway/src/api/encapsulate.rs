@@ -48,7 +48,7 @@ impl Operation for Encapsulate {
             data.base64("kem_ciphertext", &ciphertext);
             data.base64("shared_secret", secret.expose());
             data.number("key_version", key.version.number());
-            data.text("algorithm", self.key.name);
+            self.key.write(data);
         }))
     }
 }

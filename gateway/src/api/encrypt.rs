@@ -8,7 +8,7 @@ use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
 use crate::pipeline::policy::Grant;
 use chancel_domain::{Family, KeyVersion, Operation as Noun};
-use chancel_pqc::{Purpose, seal};
+use chancel_pqc::envelope::{MIN_SALT, Purpose, seal, seal_deterministic};
 use chancel_wire::limits::{MAX_AAD, MAX_PAYLOAD};
 use chancel_wire::policyd::Ask;
 use zeroize::Zeroizing;
@@ -19,6 +19,8 @@ pub struct Encrypt {
     version: Option<KeyVersion>,
     plaintext: Zeroizing<Vec<u8>>,
     aad: Zeroizing<Vec<u8>>,
+    /// In the deterministic mode alone.
+    salt: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Encrypt {
@@ -27,15 +29,18 @@ impl Encrypt {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        match body.text(Field::Mode)? {
-            None | Some("standard") => {}
-            Some("deterministic") => return Err(ApiError::ModeNotOffered),
+        let salt = match body.text(Field::Mode)? {
+            None | Some("standard") => None,
+            Some("deterministic") => Some(body.bytes(Field::Salt)?),
             Some(_) => {
                 return Err(ApiError::WrongField {
                     field: Field::Mode,
                     expected: "'standard' or 'deterministic'",
                 });
             }
+        };
+        if salt.as_ref().is_some_and(|salt| salt.len() < MIN_SALT) {
+            return Err(ApiError::SaltTooShort);
         }
         let plaintext = body.bytes(Field::Plaintext)?;
         if plaintext.len() > MAX_PAYLOAD {
@@ -46,6 +51,7 @@ impl Encrypt {
             version: version_or_active(body)?,
             plaintext,
             aad: aad(body)?,
+            salt,
         })
     }
 }
@@ -63,7 +69,10 @@ pub(super) fn aad(body: &Body<'_>) -> Result<Zeroizing<Vec<u8>>, ApiError> {
 impl Operation for Encrypt {
     fn ask(&self) -> Ask {
         Ask::Use {
-            operation: Noun::Encrypt,
+            operation: match self.salt {
+                None => Noun::Encrypt,
+                Some(_) => Noun::EncryptDeterministic,
+            },
             algorithm: self.key.algorithm,
             version: self.version,
             payload: None,
@@ -72,15 +81,20 @@ impl Operation for Encrypt {
 
     async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let key = grant.public_key()?;
-        let ciphertext = seal(
-            Purpose::Data,
-            key.algorithm,
-            key.version,
-            &key.public_key,
-            context.tenant,
-            &self.aad,
-            &self.plaintext,
-        )
+        let (algorithm, version, public_key) = (key.algorithm, key.version, &key.public_key);
+        let (tenant, aad, plaintext) = (context.tenant, &self.aad, &self.plaintext);
+        let ciphertext = match &self.salt {
+            None => seal(
+                Purpose::Data,
+                algorithm,
+                version,
+                public_key,
+                tenant,
+                aad,
+                plaintext,
+            ),
+            Some(salt) => seal_deterministic(algorithm, version, public_key, tenant, aad, salt, plaintext),
+        }
         .map_err(|error| super::refused_by_library(context.request, &error))?;
         Ok(envelope::success(
             context.request,
@@ -88,7 +102,7 @@ impl Operation for Encrypt {
             |data| {
                 data.base64("ciphertext", &ciphertext);
                 data.number("key_version", key.version.number());
-                data.text("algorithm", self.key.name);
+                self.key.write(data);
             },
         ))
     }

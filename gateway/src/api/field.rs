@@ -96,10 +96,14 @@ pub enum Field {
     Hash,
     /// By which function.
     HashAlgorithm,
+    /// What makes deterministic encryption unpredictable.
+    Salt,
+    /// In which form a public key is wanted, in queries.
+    Format,
 }
 
 /// All fields with their names.
-pub const FIELDS: [(Field, &str); 45] = [
+pub const FIELDS: [(Field, &str); 47] = [
     (Field::Plaintext, "plaintext"),
     (Field::Ciphertext, "ciphertext"),
     (Field::KemCiphertext, "kem_ciphertext"),
@@ -145,6 +149,8 @@ pub const FIELDS: [(Field, &str); 45] = [
     (Field::MessageType, "message_type"),
     (Field::Hash, "hash"),
     (Field::HashAlgorithm, "hash_algorithm"),
+    (Field::Salt, "salt"),
+    (Field::Format, "format"),
 ];
 
 impl Field {

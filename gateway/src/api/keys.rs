@@ -1,7 +1,7 @@
 //! Keys as they are read, and how every answer shows them.
 
 use super::selection::{Named, version_in_path};
-use super::{Field, Query};
+use super::{Field, KeyFormat, Query};
 use crate::envelope::{self, Json, Object, base64_len};
 use crate::error::ApiError;
 use crate::pipeline::Operation;
@@ -12,13 +12,13 @@ use chancel_domain::{KeyState, KeyVersion};
 use chancel_wire::policyd::{Ask, KeyView, Outcome};
 
 /// Bytes of a key object beside its public key.
-const KEY_OBJECT: usize = 288;
+const KEY_OBJECT: usize = 320;
 
 /// A request for the active version.
-pub struct ReadActive(Named);
+pub struct ReadActive(Named, KeyFormat);
 
 /// A request for one version.
-pub struct ReadVersion(Named, KeyVersion);
+pub struct ReadVersion(Named, KeyVersion, KeyFormat);
 
 /// A request for all keys of an algorithm and a state, or of any.
 pub struct List(Option<Named>, Option<KeyState>);
@@ -28,8 +28,8 @@ impl ReadActive {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(query: &Query<'_>) -> Result<Self, ApiError> {
-        Named::required_in_query(query).map(Self)
+    pub fn parse(query: &Query<'_>, format: KeyFormat) -> Result<Self, ApiError> {
+        Ok(Self(Named::required_in_query(query)?, format))
     }
 }
 
@@ -38,8 +38,12 @@ impl ReadVersion {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(path: &str, query: &Query<'_>) -> Result<Self, ApiError> {
-        Ok(Self(Named::required_in_query(query)?, version_in_path(path)?))
+    pub fn parse(path: &str, query: &Query<'_>, format: KeyFormat) -> Result<Self, ApiError> {
+        Ok(Self(
+            Named::required_in_query(query)?,
+            version_in_path(path)?,
+            format,
+        ))
     }
 }
 
@@ -65,7 +69,7 @@ impl Operation for ReadActive {
     }
 
     async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        one_key(grant, context, self.0)
+        key_as(self.1, grant, context, self.0)
     }
 }
 
@@ -75,7 +79,7 @@ impl Operation for ReadVersion {
     }
 
     async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        one_key(grant, context, self.0)
+        key_as(self.2, grant, context, self.0)
     }
 }
 
@@ -97,9 +101,16 @@ impl Operation for List {
 }
 
 pub(super) fn one_key(grant: Grant, context: Context<'_>, named: Named) -> Result<Json, ApiError> {
+    key_as(KeyFormat::Object, grant, context, named)
+}
+
+fn key_as(format: KeyFormat, grant: Grant, context: Context<'_>, named: Named) -> Result<Json, ApiError> {
     let Outcome::Key(key) = grant.outcome()? else {
         return Err(unexpected());
     };
+    if let Some(written) = format.write(&key)? {
+        return Ok(written);
+    }
     Ok(envelope::success(context.request, room(&key), |data| {
         write_key(data, &key, Some(named));
     }))
@@ -112,7 +123,7 @@ pub(super) fn room(key: &KeyView) -> usize {
 pub(super) fn write_key(object: &mut Object<'_>, key: &KeyView, named: Option<Named>) {
     let named = named.unwrap_or(Named::unnamed(key.algorithm));
     object.number("key_version", key.version.number());
-    object.text("algorithm", named.name);
+    named.write(object);
     object.text("status", key.state.name());
     object.base64("public_key", &key.public_key);
     object.text("created_at", &timestamp::from_unix_ms(key.created_at_ms));

@@ -61,7 +61,7 @@ impl PrivateKeyWork {
         self.use_key(authority, context, |data, output| {
             fields(data, output);
             data.number("key_version", key.version.number());
-            data.text("algorithm", self.key.name);
+            self.key.write(data);
         })
         .await
     }
@@ -81,7 +81,7 @@ impl PrivateKeyWork {
         self.use_key(private.authority, context, |data, output| {
             data.base64("ciphertext", output);
             data.number("key_version", granted.version.number());
-            data.text("algorithm", target.name);
+            target.write(data);
             data.number("source_key_version", source.number());
         })
         .await

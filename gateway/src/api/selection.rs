@@ -1,8 +1,9 @@
 //! Which key a request means: an algorithm by one of its names, and a version or the active one.
 
 use super::{Body, Field, Query};
+use crate::envelope::Object;
 use crate::error::ApiError;
-use chancel_domain::{Algorithm, Family, KeyVersion};
+use chancel_domain::{Algorithm, Family, KeyVersion, Maturity};
 
 /// An algorithm with the name the caller used for it, which is the one it reads in the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,14 @@ impl Named {
     pub(super) const fn unnamed(algorithm: Algorithm) -> Self {
         let name = algorithm.spec().client_name;
         Self { algorithm, name }
+    }
+
+    /// Writes what every answer says of an algorithm.
+    pub(super) fn write(self, object: &mut Object<'_>) {
+        object.text("algorithm", self.name);
+        if self.algorithm.spec().maturity == Maturity::Draft {
+            object.text("algorithm_status", Maturity::Draft.name());
+        }
     }
 
     /// The algorithm of a request body, of one family; the family's default when none is named.

@@ -72,7 +72,7 @@ impl Operation for Verify {
         Ok(envelope::success(context.request, 0, |data| {
             data.boolean("valid", verdict == Verdict::Valid);
             data.number("key_version", key.version.number());
-            data.text("algorithm", self.key.name);
+            self.key.write(data);
             say_hash(data, hashed_by(&content));
         }))
     }

@@ -69,7 +69,7 @@ impl Operation for Wrap {
             |data| {
                 data.base64("wrapped_key", &wrapped_key);
                 data.number("key_version", key.version.number());
-                data.text("algorithm", self.key.name);
+                self.key.write(data);
                 data.text("wrapping_method", "KEM-DEM");
             },
         ))

@@ -26,9 +26,15 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// A response to a request that succeeded.
-pub fn success(status: u16, json: Json, claim: Claim) -> Response {
-    with_status(status, Bytes::from_owner(Held { json, _claim: claim }))
+/// A response to a request that succeeded, JSON unless it is said to be something else.
+pub fn success(status: u16, media_type: Option<&'static str>, json: Json, claim: Claim) -> Response {
+    let mut response = with_status(status, Bytes::from_owner(Held { json, _claim: claim }));
+    if let Some(media_type) = media_type {
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    response
 }
 
 /// A response to a request that failed. When its body has not `arrived` in full, the connection ends here.
@@ -140,7 +146,7 @@ mod tests {
         let limits = Limits::default();
         let mut claim = limits.memory();
         claim.grow_to(1000).unwrap();
-        let response = success(200, Json::new(vec![b'x'; 10]), claim);
+        let response = success(200, None, Json::new(vec![b'x'; 10]), claim);
         assert_eq!(limits.bytes_in_use(), 1000);
         drop(response);
         assert_eq!(limits.bytes_in_use(), 0);

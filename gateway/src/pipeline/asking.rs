@@ -6,6 +6,7 @@ use super::context::Context;
 use super::identity::{self, Identified};
 use super::policy::{self, About, Grant};
 use super::{Gateway, Noted, Operation};
+use crate::api::KeyFormat;
 use crate::deadline::Deadline;
 use crate::envelope::Json;
 use crate::error::ApiError;
@@ -51,6 +52,11 @@ impl<'a> Stages<'a> {
 
     pub(super) const fn with_idempotency_key(&mut self, key: Option<&'a str>) {
         self.caller.idempotency_key = key;
+    }
+
+    /// Notes the form of an answer that is none of the usual envelope.
+    pub(super) fn will_answer(&mut self, format: Result<KeyFormat, ApiError>) {
+        self.noted.media_type = format.ok().and_then(KeyFormat::media_type);
     }
 
     /// Runs an operation, or says what is wrong with what should have been one.

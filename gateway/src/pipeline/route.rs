@@ -4,10 +4,10 @@
 use super::asking::Stages;
 use crate::api::{
     AddDenyRule, Archive, Body, CancelDestruction, CreateApiKey, CreateTenant, Decapsulate, Decrypt,
-    Encapsulate, Encrypt, Explain, Generate, List, ListApiKeys, ListDenyRules, ListTenants, OwnTenant,
-    OwnTenantAsList, Query, ReadActive, ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule, Restore, Retire,
-    RevokeApiKey, Rewrap, Rotate, RotateApiKey, Route, ScheduleDestruction, SetBudget, Sign, Unwrap, Verify,
-    Wrap,
+    Encapsulate, Encrypt, Explain, Generate, KeyFormat, List, ListApiKeys, ListDenyRules, ListTenants,
+    OwnTenant, OwnTenantAsList, Query, ReadActive, ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule,
+    Restore, Retire, RevokeApiKey, Rewrap, Rotate, RotateApiKey, Route, ScheduleDestruction, SetBudget, Sign,
+    Unwrap, Verify, Wrap,
 };
 use crate::envelope::Json;
 use crate::error::ApiError;
@@ -18,6 +18,7 @@ pub async fn dispatch(
     body: &[u8],
     path: &str,
     query: Query<'_>,
+    accept: Option<&str>,
     stages: &mut Stages<'_>,
 ) -> Result<Json, ApiError> {
     let body = || Body::parse(body);
@@ -67,8 +68,20 @@ pub async fn dispatch(
                 .await
         }
         Route::Explain => stages.run(body().and_then(|body| Explain::parse(&body))).await,
-        Route::ReadActive => stages.run(ReadActive::parse(&query)).await,
-        Route::ReadVersion => stages.run(ReadVersion::parse(path, &query)).await,
+        Route::ReadActive => {
+            let format = KeyFormat::of(query, accept);
+            stages.will_answer(format);
+            stages
+                .run(format.and_then(|format| ReadActive::parse(&query, format)))
+                .await
+        }
+        Route::ReadVersion => {
+            let format = KeyFormat::of(query, accept);
+            stages.will_answer(format);
+            stages
+                .run(format.and_then(|format| ReadVersion::parse(path, &query, format)))
+                .await
+        }
         Route::ScheduleDestruction => stages.run(ScheduleDestruction::parse(path, query)).await,
         Route::List => stages.run(List::parse(&query)).await,
         Route::ListTenants => {

@@ -13,19 +13,25 @@ pub(super) fn decrypt(
     ciphertext: &[u8],
     aad: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KeydError> {
-    open(Purpose::Data, identity, key, ciphertext, aad)
+    open(
+        &[Purpose::Data, Purpose::DeterministicData],
+        identity,
+        key,
+        ciphertext,
+        aad,
+    )
 }
 
-/// Opens an envelope of one purpose; shared with unwrap, which differs in the purpose alone.
+/// Opens an envelope of one of some purposes; shared with unwrap, which differs in them alone.
 pub(super) fn open(
-    purpose: Purpose,
+    purposes: &[Purpose],
     identity: &KeyIdentity,
     key: &ReadyKey,
     ciphertext: &[u8],
     aad: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KeydError> {
     let envelope = Envelope::parse(ciphertext).map_err(|_| KeydError::Undecryptable)?;
-    if envelope.purpose() != purpose
+    if !purposes.contains(&envelope.purpose())
         || envelope.algorithm() != identity.algorithm
         || envelope.key_version() != identity.version
     {

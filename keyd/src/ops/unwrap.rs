@@ -11,5 +11,5 @@ pub(super) fn unwrap(
     key: &ReadyKey,
     wrapped_key: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, KeydError> {
-    decrypt::open(Purpose::SymmetricKey, identity, key, wrapped_key, &[])
+    decrypt::open(&[Purpose::SymmetricKey], identity, key, wrapped_key, &[])
 }

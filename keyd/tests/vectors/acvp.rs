@@ -5,6 +5,7 @@ use crate::folder::find;
 use crate::report::{Outcome, run};
 use chancel_domain::{Algorithm, Content};
 use chancel_keyd::crypto::{Seed, decapsulate, expand, sign};
+use chancel_pqc::kem::encapsulate_with;
 use chancel_pqc::{Verdict, encapsulate, verify};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -174,16 +175,18 @@ fn ml_kem_encapsulation_and_decapsulation() {
                     Outcome::Passed
                 }
                 Some("encapsulation") => {
+                    // What encrypt makes draws its own m; with the case's, the deterministic mode must make the case's bytes.
+                    let (ciphertext, secret) =
+                        encapsulate_with(algorithm, &case.bytes("ek"), &case.bytes("m")).expect("valid");
+                    assert!(ciphertext == case.bytes("c"), "{case}");
+                    assert!(secret.expose().as_slice() == case.bytes("k"), "{case}");
                     let (ciphertext, _) =
                         encapsulate(algorithm, &case.bytes("ek")).expect("the key is valid");
                     assert_eq!(ciphertext.len(), case.bytes("c").len(), "{case}");
-                    match case.optional_bytes("dk") {
-                        Some(private_key) => {
-                            decapsulates(&private_key);
-                            Outcome::Partly("key accepted and ciphertext decapsulated: m is not an input")
-                        }
-                        None => Outcome::Partly("key accepted: m is not an input"),
+                    if let Some(private_key) = case.optional_bytes("dk") {
+                        decapsulates(&private_key);
                     }
+                    Outcome::Passed
                 }
                 _ => Outcome::NotApplicable("another function"),
             }

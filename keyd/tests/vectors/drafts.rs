@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chancel_domain::{Algorithm, Content};
 use chancel_keyd::crypto::{Seed, decapsulate, expand, sign};
+use chancel_pqc::kem::encapsulate_with;
 use chancel_pqc::{Verdict, verify};
 use serde_json::Value;
 
@@ -40,6 +41,10 @@ fn x_wing() {
         assert!(public_key == hex(&case, "pk"));
         assert!(private_key == hex(&case, "sk"));
         let secret = decapsulate(Algorithm::XWing, &private_key, &hex(&case, "ct")).expect("valid");
+        assert!(secret.expose().as_slice() == hex(&case, "ss"));
+        let (ciphertext, secret) =
+            encapsulate_with(Algorithm::XWing, &public_key, &hex(&case, "eseed")).expect("valid");
+        assert!(ciphertext == hex(&case, "ct"));
         assert!(secret.expose().as_slice() == hex(&case, "ss"));
         Outcome::Passed
     });

@@ -54,6 +54,7 @@ const fn makes_new(operation: Operation) -> bool {
             | Operation::RotateKey
             | Operation::RestoreKey
             | Operation::Encrypt
+            | Operation::EncryptDeterministic
             | Operation::Encapsulate
             | Operation::Wrap
             | Operation::Sign
@@ -67,6 +68,7 @@ const fn feature_of(operation: Operation) -> Option<Feature> {
         Operation::RotateKey => Some(Feature::KeyRotation),
         Operation::RotateApiKey => Some(Feature::ApiKeyRotation),
         Operation::ScheduleDestruction => Some(Feature::KeyDestruction),
+        Operation::EncryptDeterministic => Some(Feature::DeterministicEncryption),
         Operation::Encrypt
         | Operation::Decrypt
         | Operation::Encapsulate

@@ -31,6 +31,7 @@ fn any_ask_of(operation: Operation, tenant: TenantId, key: ApiKeyId) -> Ask {
             payload: Some(PayloadDigest::of(b"input")),
         },
         Operation::Encrypt
+        | Operation::EncryptDeterministic
         | Operation::Decrypt
         | Operation::Encapsulate
         | Operation::Decapsulate

@@ -18,6 +18,8 @@ pub enum Purpose {
     Data,
     /// Made by wrap; the plaintext is a symmetric key.
     SymmetricKey,
+    /// Made by encrypt in its deterministic mode.
+    DeterministicData,
 }
 
 impl Purpose {
@@ -25,6 +27,7 @@ impl Purpose {
         match self {
             Self::Data => 0x4301,
             Self::SymmetricKey => 0x4302,
+            Self::DeterministicData => 0x4303,
         }
     }
 
@@ -32,6 +35,7 @@ impl Purpose {
         match format {
             0x4301 => Some(Self::Data),
             0x4302 => Some(Self::SymmetricKey),
+            0x4303 => Some(Self::DeterministicData),
             _ => None,
         }
     }
@@ -41,6 +45,7 @@ impl Purpose {
         match self {
             Self::Data => b"chancel envelope 0x4301 data",
             Self::SymmetricKey => b"chancel envelope 0x4302 symmetric key",
+            Self::DeterministicData => b"chancel envelope 0x4303 deterministic data",
         }
     }
 }

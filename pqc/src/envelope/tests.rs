@@ -126,7 +126,7 @@ fn headers_that_name_nothing_are_told_apart() {
         changed[range].copy_from_slice(value);
         Envelope::parse(&changed).err()
     };
-    assert_eq!(with(0..2, &[0x43, 0x03]), Some(EnvelopeError::UnknownFormat));
+    assert_eq!(with(0..2, &[0x43, 0x04]), Some(EnvelopeError::UnknownFormat));
     assert_eq!(with(2..4, &[0xff, 0xff]), Some(EnvelopeError::UnknownAlgorithm));
     let signature = Algorithm::MlDsa65.spec().code.to_be_bytes();
     assert_eq!(with(2..4, &signature), Some(EnvelopeError::NotAKem));
@@ -145,6 +145,137 @@ fn sealing_refuses_what_is_no_public_key() {
     assert_eq!(seal(ALGORITHM, &[0xff; 1184]), Some(rejected));
     let no_kem = SealError::NotEncapsulated(EncapsulateError::NotAKem);
     assert_eq!(seal(Algorithm::MlDsa65, &PUBLIC_KEY), Some(no_kem));
+}
+
+#[test]
+fn deterministic_envelopes_are_equal_when_all_inputs_are_and_share_nothing_otherwise() {
+    let other_key = DecapsulationKey::generate(&ML_KEM_768).expect("valid input");
+    let other_key = other_key
+        .encapsulation_key()
+        .and_then(|key| key.key_bytes().map(|bytes| bytes.as_ref().to_vec()))
+        .expect("valid input");
+    let seal = |version, key: &[u8], tenant, aad: &[u8], salt: &[u8], plaintext: &[u8]| {
+        let version = KeyVersion::new(version).expect("valid input");
+        seal_deterministic(
+            ALGORITHM,
+            version,
+            key,
+            TenantId::from_bytes([tenant; 16]),
+            aad,
+            salt,
+            plaintext,
+        )
+    };
+    let salt = [9; MIN_SALT];
+    let first = seal(1, &PUBLIC_KEY, 0x11, b"aad", &salt, b"plaintext").expect("valid input");
+    let again = seal(1, &PUBLIC_KEY, 0x11, b"aad", &salt, b"plaintext");
+    assert_eq!(again.as_ref(), Ok(&first));
+    assert_eq!(opened(&first, TENANT, b"aad").as_deref(), Some(&b"plaintext"[..]));
+    let purpose = Envelope::parse(&first).map(|envelope| envelope.purpose());
+    assert_eq!(purpose, Ok(Purpose::DeterministicData));
+    for other in [
+        seal(2, &PUBLIC_KEY, 0x11, b"aad", &salt, b"plaintext"),
+        seal(1, &other_key, 0x11, b"aad", &salt, b"plaintext"),
+        seal(1, &PUBLIC_KEY, 0x12, b"aad", &salt, b"plaintext"),
+        // The same key, IV and plaintext under two tags would give the authentication key away.
+        seal(1, &PUBLIC_KEY, 0x11, b"aae", &salt, b"plaintext"),
+        seal(1, &PUBLIC_KEY, 0x11, b"aad", &[8; MIN_SALT], b"plaintext"),
+        seal(
+            1,
+            &PUBLIC_KEY,
+            0x11,
+            b"aad",
+            &[&salt[..], &[0]].concat(),
+            b"plaintext",
+        ),
+        seal(1, &PUBLIC_KEY, 0x11, b"aad", &salt, b"plaintexu"),
+        seal(1, &PUBLIC_KEY, 0x11, b"aad", &salt, b""),
+    ] {
+        let other = other.expect("valid input");
+        assert_ne!(
+            first[8..1096],
+            other[8..1096],
+            "the KEM ciphertext, and so the secret"
+        );
+        assert_ne!(first[1096..1108], other[1096..1108], "the IV");
+    }
+    let short = seal(1, &PUBLIC_KEY, 0x11, b"", &salt[1..], b"");
+    assert_eq!(short, Err(SealError::SaltTooShort));
+}
+
+#[test]
+fn each_kem_has_the_deterministic_mode() {
+    for spec in chancel_domain::algorithm::SPECS
+        .iter()
+        .filter(|spec| spec.family == chancel_domain::Family::Kem)
+    {
+        let key = key_from_seed(spec.algorithm);
+        let made = seal_deterministic(
+            spec.algorithm,
+            KeyVersion::FIRST,
+            &key,
+            TENANT,
+            b"aad",
+            &[9; 32],
+            b"plaintext",
+        );
+        let made = made.expect("valid input");
+        assert_eq!(made.len(), overhead(spec.algorithm) + 9);
+        // Frozen: a later version that made others would betray equal plaintexts no longer.
+        let expected = FROZEN.iter().find(|(name, _)| *name == spec.standard_name);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &made);
+        let found: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            Some(found.as_str()),
+            expected.map(|(_, digest)| *digest),
+            "{}",
+            spec.standard_name
+        );
+    }
+}
+
+/// SHA-256 of each.
+const FROZEN: [(&str, &str); 4] = [
+    (
+        "ML-KEM-512",
+        "fdaa8cf011f03650a3b64628ab1557b792157d12d8efa3e4db3fc2e7235187df",
+    ),
+    (
+        "ML-KEM-768",
+        "e7d2da887fb82f024348c1e4fed7dfce6790a1fd37dc661e74fdf8302ddc43db",
+    ),
+    (
+        "ML-KEM-1024",
+        "1beeae19a6bb5aa38ff9a4f60add7317349e2d4c9ea87883eaf854217fce7c91",
+    ),
+    (
+        "X-Wing",
+        "eb34aff8669c260d3d1e7313b9316e3c20bccfaea0891bb642dd83bc183cc5df",
+    ),
+];
+
+fn key_from_seed(algorithm: Algorithm) -> Vec<u8> {
+    use ml_kem::kem::{Decapsulator, KeyExport};
+    use ml_kem::{DecapsulationKey, MlKem512, MlKem768, MlKem1024};
+    let seed = [7; 64].into();
+    match algorithm {
+        Algorithm::MlKem512 => DecapsulationKey::<MlKem512>::from_seed(seed)
+            .encapsulation_key()
+            .to_bytes()
+            .to_vec(),
+        Algorithm::MlKem768 => DecapsulationKey::<MlKem768>::from_seed(seed)
+            .encapsulation_key()
+            .to_bytes()
+            .to_vec(),
+        Algorithm::MlKem1024 => DecapsulationKey::<MlKem1024>::from_seed(seed)
+            .encapsulation_key()
+            .to_bytes()
+            .to_vec(),
+        _ => x_wing::DecapsulationKey::from([7; 32])
+            .encapsulation_key()
+            .to_bytes()
+            .to_vec(),
+    }
 }
 
 /// Sealed once and frozen; every later version must make and open these bytes. The IV, AES ciphertext and

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-const ENTERPRISE: [&str; 10] = [
+const ENTERPRISE: [&str; 11] = [
     "other",
     "lifecycle",
     "generate",
@@ -20,6 +20,7 @@ const ENTERPRISE: [&str; 10] = [
     "empty",
     "cli",
     "cli_lifecycle",
+    "algorithms",
 ];
 const FREE: [&str; 2] = ["free", "limited"];
 
