@@ -2,9 +2,12 @@
 
 use crate::needs_tracing;
 use crate::secrets::{self, Needles, search};
-use chancel_tests::api::{KEM, SIGNATURE};
+use chancel_domain::Family;
+use chancel_domain::algorithm::SPECS;
+use chancel_tests::api::{KEM, SIGNATURE, encoded};
 use chancel_tests::shared::Common;
 use chancel_tests::{Api, Daemon, Installation, Shared};
+use serde_json::json;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -147,5 +150,86 @@ fn keyd_holds_the_kek_and_seeds_in_secret_memory_alone() {
         "secret memory is there and not readable: {:?}",
         secret.unreadable
     );
+    assert_eq!(secret.found, Vec::<String>::new());
+}
+
+/// Uses the private key of every algorithm, destroys it, and searches keyd's heap and stacks for what it was made of. The
+/// libraries' own copies are what could be left.
+#[test]
+fn nothing_of_a_destroyed_key_is_left_in_keyds_memory() {
+    let system = system();
+    needs_tracing!(
+        system,
+        "sandbox::nothing_of_a_destroyed_key_is_left_in_keyds_memory"
+    );
+    let (tenant, api_key) = system.tenant_with_api_key("destroyed keys");
+    let api = system.api(&api_key);
+    // One SLH-DSA set stands for all: they share the library's code.
+    let algorithms = SPECS
+        .iter()
+        .filter(|spec| !spec.algorithm.is_slow() || spec.standard_name == "SLH-DSA-SHA2-128f")
+        .collect::<Vec<_>>();
+    for spec in &algorithms {
+        api.first_key(spec.client_name);
+        let used = || match spec.family {
+            Family::Kem => {
+                let made = api.post(
+                    "/api/v1/kem/encapsulate",
+                    &json!({"algorithm": spec.client_name, "key_version": 1}),
+                )?;
+                let body = json!({"algorithm": spec.client_name, "key_version": 1,
+                    "kem_ciphertext": made["kem_ciphertext"]});
+                api.post("/api/v1/kem/decapsulate", &body)
+            }
+            Family::Signature => {
+                let digest = json!({"algorithm": spec.client_name, "hash_algorithm": "SHA-512",
+                    "hash": encoded(&[7; 64])});
+                api.post("/api/v1/signature/sign-hash", &digest)?;
+                let message = json!({"algorithm": spec.client_name, "message": encoded(b"message")});
+                api.post("/api/v1/signature/sign", &message)
+            }
+        };
+        system.until("a use of the key", || used().ok());
+    }
+    let mut needles = Needles::new();
+    let of_tenant = tenant.id.to_string();
+    let private_keys = secrets::private_keys(&system);
+    for (name, secret) in private_keys.iter().filter(|(name, _)| name.ends_with(&of_tenant)) {
+        needles.add(name, secret);
+    }
+    assert!(needles.len() > 500, "{} pieces", needles.len());
+    for spec in &algorithms {
+        let name = spec.client_name;
+        system.until("a rotation", || match api.keys(name) {
+            Ok(keys) if keys.len() > 1 => Some(()),
+            _ => api.rotate(name).ok().map(drop),
+        });
+        system.until("an archived key", || api.step("archive", name, 1).ok());
+        system.until("a date", || api.destroy(name, 1, None).ok());
+    }
+    // Their day has come; keyd goes on throughout.
+    system.stop(Daemon::Policyd);
+    let id = of_tenant.replace('-', "");
+    let changed = system.change_rows(&format!(
+        "UPDATE keys SET destroy_at_ms = created_at_ms + 1
+         WHERE tenant_id = x'{id}' AND state = 'pending_destruction'"
+    ));
+    assert_eq!(changed, algorithms.len());
+    system.start(Daemon::Policyd);
+    for spec in &algorithms {
+        system.until("the key to be destroyed", || {
+            let gone = api.key(spec.client_name, 1);
+            gone.is_err_and(|failure| failure.code() == (404, "ERR_KMS_004"))
+                .then_some(())
+        });
+    }
+    let mut control = Needles::new();
+    control.add(
+        "the gateway's service token",
+        &token(&system, "keyd/gateway-keyd.token"),
+    );
+    let pid = system.pid(Daemon::Keyd);
+    let (known, secret) = (search(pid, &control), search(pid, &needles));
+    assert!(!known.found.is_empty(), "the search finds nothing: {known:?}");
     assert_eq!(secret.found, Vec::<String>::new());
 }

@@ -150,7 +150,7 @@ fn secret_parts(algorithm: Algorithm) -> Vec<(&'static str, std::ops::Range<usiz
         ],
         Algorithm::XWing => vec![("decapsulation key", 0..length)],
         // FIPS 205 §9.1: SK.seed ‖ SK.prf ‖ PK.seed ‖ PK.root.
-        _ => vec![("SK.seed", 0..length / 4), ("SK.prf", length / 4..length / 2)],
+        _ => vec![("SK.seed and SK.prf", 0..length / 2)],
     }
 }
 
