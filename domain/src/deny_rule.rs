@@ -70,7 +70,8 @@ impl DenyRule {
             && self.sources.is_none()
     }
 
-    /// Whether all conditions hold for a request. A rule for algorithms does not touch what names none.
+    /// Whether all conditions hold for a request. A rule for algorithms does not touch what names none; one for an operation
+    /// holds for its special cases.
     pub fn denies(
         &self,
         operation: Operation,
@@ -78,7 +79,9 @@ impl DenyRule {
         source: IpAddr,
         now_ms: i64,
     ) -> bool {
-        (self.operations.is_empty() || self.operations.contains(&operation))
+        let general = operation.special_case_of();
+        let is_named = |one: &Operation| *one == operation || Some(*one) == general;
+        (self.operations.is_empty() || self.operations.iter().any(is_named))
             && (self.algorithms.is_empty() || algorithm.is_some_and(|named| self.algorithms.contains(&named)))
             && self.window.as_ref().is_none_or(|window| window.holds(now_ms))
             && self.sources.as_ref().is_none_or(|sources| sources.hold(source))
@@ -158,6 +161,27 @@ mod tests {
     fn denies(rule: &DenyRule) -> bool {
         let source = "192.0.2.1".parse().unwrap();
         rule.denies(Operation::Sign, Some(Algorithm::MlDsa65), source, 0)
+    }
+
+    #[test]
+    fn who_denies_an_operation_denies_its_special_cases_and_not_the_other_way_round() {
+        let source = IpAddr::from([192, 0, 2, 1]);
+        let of = |operation| DenyRule {
+            operations: vec![operation],
+            ..rule()
+        };
+        for (denied, asked, expected) in [
+            (Operation::Sign, Operation::SignMu, true),
+            (Operation::Sign, Operation::SignHash, true),
+            (Operation::Encrypt, Operation::EncryptDeterministic, true),
+            (Operation::SignMu, Operation::Sign, false),
+            (Operation::SignMu, Operation::SignHash, false),
+            (Operation::SignMu, Operation::SignMu, true),
+            (Operation::Sign, Operation::Verify, false),
+        ] {
+            let found = of(denied).denies(asked, Some(Algorithm::MlDsa65), source, 0);
+            assert_eq!(found, expected, "{denied} {asked}");
+        }
     }
 
     #[test]

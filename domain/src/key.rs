@@ -123,7 +123,9 @@ impl KeyState {
             | Operation::EncryptDeterministic
             | Operation::Encapsulate
             | Operation::Wrap
-            | Operation::Sign => matches!(self, Self::Active),
+            | Operation::Sign
+            | Operation::SignHash
+            | Operation::SignMu => matches!(self, Self::Active),
             Operation::Decrypt
             | Operation::Decapsulate
             | Operation::Unwrap

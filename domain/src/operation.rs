@@ -72,6 +72,10 @@ pub enum Operation {
     ReadTenants,
     /// [`Operation::Encrypt`] with equal ciphertexts for equal plaintexts; public-key work.
     EncryptDeterministic,
+    /// [`Operation::Sign`] over a digest that the caller computed; private-key work.
+    SignHash,
+    /// [`Operation::Sign`] over an external μ, of which nobody here can see what it stands for; private-key work.
+    SignMu,
 }
 
 /// Which process carries an operation out.
@@ -97,7 +101,7 @@ pub enum Audience {
 }
 
 /// All operations with the name that scopes, ledgers and logs use.
-pub const OPERATIONS: [(Operation, &str); 32] = [
+pub const OPERATIONS: [(Operation, &str); 34] = [
     (Operation::Encrypt, "encrypt"),
     (Operation::Decrypt, "decrypt"),
     (Operation::Encapsulate, "encapsulate"),
@@ -130,6 +134,8 @@ pub const OPERATIONS: [(Operation, &str); 32] = [
     (Operation::CreateTenant, "create-tenant"),
     (Operation::ReadTenants, "read-tenants"),
     (Operation::EncryptDeterministic, "encrypt-deterministic"),
+    (Operation::SignHash, "sign-hash"),
+    (Operation::SignMu, "sign-mu"),
 ];
 
 /// A name that is in no row of [`OPERATIONS`].
@@ -162,7 +168,13 @@ impl Operation {
             Self::Encrypt | Self::EncryptDeterministic | Self::Encapsulate | Self::Wrap | Self::Verify => {
                 Place::PublicKey
             }
-            Self::Decrypt | Self::Decapsulate | Self::Unwrap | Self::Sign | Self::Rewrap => Place::PrivateKey,
+            Self::Decrypt
+            | Self::Decapsulate
+            | Self::Unwrap
+            | Self::Sign
+            | Self::SignHash
+            | Self::SignMu
+            | Self::Rewrap => Place::PrivateKey,
             Self::GenerateKey
             | Self::RotateKey
             | Self::RetireKey
@@ -185,6 +197,16 @@ impl Operation {
             | Self::ReadEvents
             | Self::CreateTenant
             | Self::ReadTenants => Place::Management,
+        }
+    }
+
+    /// What it is a special case of. Who denies the general case denies this one too; who is allowed it is not allowed this one
+    /// by it.
+    pub const fn special_case_of(self) -> Option<Self> {
+        match self {
+            Self::EncryptDeterministic => Some(Self::Encrypt),
+            Self::SignHash | Self::SignMu => Some(Self::Sign),
+            _ => None,
         }
     }
 
@@ -212,7 +234,7 @@ impl Operation {
             | Self::Wrap
             | Self::Unwrap
             | Self::Rewrap => Some(Family::Kem),
-            Self::Sign | Self::Verify => Some(Family::Signature),
+            Self::Sign | Self::SignHash | Self::SignMu | Self::Verify => Some(Family::Signature),
             _ => None,
         }
     }

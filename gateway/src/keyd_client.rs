@@ -97,7 +97,7 @@ fn refused(error: KeydError, operation: Operation, request: RequestId) -> ApiErr
     match error {
         KeydError::Undecryptable | KeydError::InvalidInput => match operation {
             Operation::Unwrap => ApiError::InvalidWrappedKey,
-            Operation::Sign => ApiError::InvalidMessage,
+            Operation::Sign | Operation::SignHash | Operation::SignMu => ApiError::InvalidMessage,
             _ => ApiError::InvalidCiphertext,
         },
         KeydError::Overloaded | KeydError::DeadlinePassed => ApiError::Unavailable,

@@ -163,7 +163,9 @@ impl UseInput<'_> {
             Self::Decrypt { .. } => Operation::Decrypt,
             Self::Unwrap { .. } => Operation::Unwrap,
             Self::Decapsulate { .. } => Operation::Decapsulate,
-            Self::Sign { .. } => Operation::Sign,
+            Self::Sign(Content::Raw { .. }) => Operation::Sign,
+            Self::Sign(Content::Hash { .. }) => Operation::SignHash,
+            Self::Sign(Content::Mu { .. }) => Operation::SignMu,
             Self::Rewrap { .. } => Operation::Rewrap,
         }
     }

@@ -58,6 +58,8 @@ const fn makes_new(operation: Operation) -> bool {
             | Operation::Encapsulate
             | Operation::Wrap
             | Operation::Sign
+            | Operation::SignHash
+            | Operation::SignMu
     )
 }
 
@@ -77,6 +79,8 @@ const fn feature_of(operation: Operation) -> Option<Feature> {
         | Operation::Unwrap
         | Operation::Rewrap
         | Operation::Sign
+        | Operation::SignHash
+        | Operation::SignMu
         | Operation::Verify
         | Operation::GenerateKey
         | Operation::RetireKey

@@ -24,7 +24,7 @@ fn any_ask_of(operation: Operation, tenant: TenantId, key: ApiKeyId) -> Ask {
             target_version: None,
             payload: PayloadDigest::of(b"input"),
         },
-        Operation::Sign | Operation::Verify => Ask::Use {
+        Operation::Sign | Operation::SignHash | Operation::SignMu | Operation::Verify => Ask::Use {
             operation,
             algorithm: ML_DSA,
             version: Some(first),

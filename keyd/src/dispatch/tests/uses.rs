@@ -1,6 +1,7 @@
 //! Uses, rewrap, generation and destruction, each with its line in the ledger.
 
 use super::*;
+use chancel_domain::{HashFunction, Operation};
 
 #[test]
 fn a_use_and_a_use_that_came_to_nothing_are_recorded_with_their_permits() {
@@ -135,6 +136,46 @@ fn a_key_that_was_destroyed_cannot_be_used_though_it_was_in_memory() {
         .map(|line| line["what"].clone())
         .collect();
     assert_eq!(changes, ["generated", "destroyed", "destroyed"]);
+}
+
+/// policyd judges what is signed by its kind: a permit for a message must not sign a mu, of which nobody knows what it is.
+#[test]
+fn a_permit_for_messages_signs_no_digest_and_no_mu() {
+    let rig = Rig::new();
+    let identity = key(Algorithm::MlDsa65, 1);
+    generate(&rig, identity).unwrap();
+    let issuer = Issuer::of(&rig);
+    let kinds = [
+        UseInput::Sign(Content::raw(b"m")),
+        UseInput::Sign(Content::Hash {
+            function: HashFunction::Sha256,
+            digest: &[7; 32],
+            context: b"",
+        }),
+        UseInput::Sign(Content::Mu { mu: &[7; 64] }),
+    ];
+    for input in &kinds {
+        for permitted in [Operation::Sign, Operation::SignHash, Operation::SignMu] {
+            let mut claims = issuer.claims(&identity, input);
+            claims.operation = permitted;
+            let outcome = use_under(&rig, issuer.permit(&claims), input);
+            if permitted == input.operation() {
+                assert!(outcome.is_ok(), "{permitted}: {outcome:?}");
+            } else {
+                assert_eq!(outcome, Err(KeydError::PermitForOtherOperation), "{permitted}");
+            }
+        }
+    }
+    let recorded: Vec<_> = rig
+        .of_kind("use")
+        .iter()
+        .map(|line| line["operation"].clone())
+        .collect();
+    assert_eq!(
+        recorded,
+        ["sign", "sign-hash", "sign-mu"],
+        "the ledger says which"
+    );
 }
 
 #[test]
