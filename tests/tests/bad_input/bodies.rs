@@ -1,6 +1,7 @@
 //! Bodies: what is no JSON, no object, no value of the documented kind.
 
 use crate::{ENCRYPT, Target, is_refused};
+use chancel_tests::api::encoded;
 
 const JSON: &str = "ERR_INVALID_001";
 
@@ -114,7 +115,7 @@ fn malformed() -> Vec<(String, Vec<u8>)> {
     bodies
 }
 
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 13] = [
     "kem/encrypt",
     "kem/decrypt",
     "kem/encapsulate",
@@ -123,6 +124,8 @@ const ROUTES: [&str; 11] = [
     "kem/key/unwrap",
     "signature/sign",
     "signature/verify",
+    "signature/sign-hash",
+    "signature/verify-hash",
     "kms/keys/generate",
     "kms/keys/rotate",
     "kms/keys/retire",
@@ -245,10 +248,7 @@ fn versions_are_numbers_from_1_to_4294967295() {
     let target = Target::get();
     let huge = "9".repeat(400);
     // Of the right length: another is a fault of its own, and either may be named first.
-    let kem_ciphertext = format!(
-        "\"kem_ciphertext\":\"{}\"",
-        chancel_tests::api::encoded(&[0; 1088])
-    );
+    let kem_ciphertext = format!("\"kem_ciphertext\":\"{}\"", encoded(&[0; 1088]));
     let wrong = [
         "-1",
         "-0",
@@ -340,7 +340,7 @@ fn algorithms_and_modes_are_known_names() {
         is_refused(&answer, 400, "ERR_KMS_001", &format!("{route} of RSA"));
     }
     for (value, code) in [
-        ("\"deterministic\"", "ERR_KEM_002"),
+        ("\"deterministic\"", JSON),
         ("\"\"", JSON),
         ("\"Standard\"", JSON),
         ("1", JSON),
@@ -369,7 +369,7 @@ fn algorithms_and_modes_are_known_names() {
 #[test]
 fn payloads_end_at_one_mebibyte_and_aad_at_16_kibibytes() {
     let target = Target::get();
-    let text = |length: usize| chancel_tests::api::encoded(&vec![b'x'; length]);
+    let text = |length: usize| encoded(&vec![b'x'; length]);
     let encrypt = |plaintext: usize, aad: usize| {
         let body = format!(
             "{{\"plaintext\":\"{}\",\"aad\":\"{}\"}}",
@@ -387,5 +387,103 @@ fn payloads_end_at_one_mebibyte_and_aad_at_16_kibibytes() {
             "ERR_INVALID_004",
             &format!("{plaintext} and {aad} bytes"),
         );
+    }
+}
+
+/// Each field of signatures over contexts, digests and mu, and of deterministic encryption, in every wrong form.
+#[test]
+fn wrong_contexts_digests_mu_and_salts_are_refused_by_name() {
+    let target = Target::get();
+    let base64 = |length: usize| encoded(&vec![7; length]);
+    let sign = |fields: String| ("signature/sign", format!("{{\"message\":\"QQ==\",{fields}}}"));
+    let mu = |length, fields: &str| {
+        let message = base64(length);
+        (
+            "signature/sign",
+            format!("{{\"message\":\"{message}\",\"message_type\":\"EXTERNAL_MU\"{fields}}}"),
+        )
+    };
+    let hash = |function: &str, length: usize, fields: &str| {
+        let digest = base64(length);
+        (
+            "signature/sign-hash",
+            format!("{{\"hash\":\"{digest}\",\"hash_algorithm\":{function}{fields}}}"),
+        )
+    };
+    let salt = |salt: String| {
+        (
+            "kem/encrypt",
+            format!("{{\"plaintext\":\"QQ==\",\"mode\":\"deterministic\"{salt}}}"),
+        )
+    };
+    for ((route, body), code, named) in [
+        (
+            sign(format!("\"context\":\"{}\"", base64(256))),
+            "ERR_INVALID_001",
+            "'context'",
+        ),
+        (sign("\"context\":\"Q\"".to_owned()), "ERR_SIG_001", "'context'"),
+        (sign("\"context\":7".to_owned()), "ERR_INVALID_001", "'context'"),
+        (
+            sign("\"message_type\":\"DIGEST\"".to_owned()),
+            "ERR_INVALID_001",
+            "'message_type'",
+        ),
+        (
+            sign("\"message_type\":true".to_owned()),
+            "ERR_INVALID_001",
+            "'message_type'",
+        ),
+        (mu(63, ""), "ERR_INVALID_001", "'message'"),
+        (mu(65, ""), "ERR_INVALID_001", "'message'"),
+        (mu(64, ",\"context\":\"QQ==\""), "ERR_INVALID_001", "'context'"),
+        (
+            mu(64, ",\"algorithm\":\"SLH-DSA-SHA2-128f\""),
+            "ERR_INVALID_001",
+            "'message_type'",
+        ),
+        (
+            mu(64, ",\"algorithm\":\"Composite-ML-DSA\""),
+            "ERR_INVALID_001",
+            "'message_type'",
+        ),
+        (hash("\"SHA-256\"", 31, ""), "ERR_INVALID_001", "'hash'"),
+        (hash("\"SHA-256\"", 33, ""), "ERR_INVALID_001", "'hash'"),
+        (hash("\"SHA-512\"", 32, ""), "ERR_INVALID_001", "'hash'"),
+        (hash("\"SHA-384\"", 0, ""), "ERR_INVALID_001", "'hash'"),
+        (hash("\"sha-256\"", 32, ""), "ERR_INVALID_001", "'hash_algorithm'"),
+        (hash("\"MD5\"", 16, ""), "ERR_INVALID_001", "'hash_algorithm'"),
+        (hash("null", 32, ""), "ERR_INVALID_001", "'hash_algorithm'"),
+        (
+            hash("\"SHA-256\"", 32, ",\"algorithm\":\"Composite-ML-DSA\""),
+            "ERR_INVALID_001",
+            "'hash_algorithm'",
+        ),
+        (
+            hash("\"SHA-256\"", 32, ",\"algorithm\":\"X-Wing\""),
+            "ERR_KMS_001",
+            "algorithm",
+        ),
+        (salt(String::new()), "ERR_INVALID_001", "'salt'"),
+        (
+            salt(format!(",\"salt\":\"{}\"", base64(31))),
+            "ERR_KEM_002",
+            "'salt'",
+        ),
+        (salt(",\"salt\":\"%%\"".to_owned()), "ERR_KEM_001", "'salt'"),
+        (salt(",\"salt\":[]".to_owned()), "ERR_INVALID_001", "'salt'"),
+    ] {
+        let answer = target.send(&target.post(&format!("/api/v1/{route}"), body.clone()));
+        is_refused(&answer, 400, code, &body);
+        assert!(
+            answer.message().contains(named),
+            "{body:.80}: {}",
+            answer.message()
+        );
+    }
+    for query in ["format=der", "format=", "format=pem&format=pem"] {
+        let path = format!("/api/v1/kms/keys/active?algorithm=Kyber768&{query}");
+        let answer = target.send(&target.request("GET", &path));
+        is_refused(&answer, 400, "ERR_INVALID_001", query);
     }
 }

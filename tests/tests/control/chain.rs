@@ -71,7 +71,9 @@ fn the_first_rule_of_the_chain_that_denies_is_the_one_that_is_named() {
 fn an_expired_api_key_is_dead_from_its_second_on() {
     let system = system();
     let tenant = system.tenant("expiring", "enterprise");
-    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    // Whole milliseconds, in which times are kept.
+    let at = jiff::Timestamp::now().as_millisecond() + 2_000;
+    let at = jiff::Timestamp::from_millisecond(at).expect("a time");
     let api_key = system.api_key_with(&tenant, "*", &["--expires", &at.to_string()]);
     let api = system.api(&api_key);
     system.until("the API key to expire", || {
