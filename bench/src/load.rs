@@ -70,11 +70,11 @@ pub async fn measure(
     progress.stop.store(true, Ordering::Relaxed);
     while load.join_next().await.is_some() {}
 
-    let name = scenario.operation.scenario();
+    let name = &scenario.name;
     let count = progress.failed.load(Ordering::Relaxed);
     if count > 0 {
         return Err(Problem::Failed {
-            scenario: name,
+            scenario: name.clone(),
             connections,
             count,
             first: progress.first_failure().take().unwrap_or_default(),
@@ -82,7 +82,7 @@ pub async fn measure(
     }
     if windows.iter().any(|window| window.completed == 0) {
         return Err(Problem::Nothing {
-            scenario: name,
+            scenario: name.clone(),
             connections,
         });
     }
@@ -96,8 +96,8 @@ async fn repeat(mut connection: Connection, scenario: Scenario, progress: Arc<Pr
         let sent = Instant::now();
         let failure = match connection.exchange(&scenario.request).await {
             Ok(answer) if answer.status != 200 => answer.refused(&scenario.request),
-            Ok(answer) if answer.body.len() != scenario.answer_len => Problem::Wrong(format!(
-                "the answer has {} bytes instead of {}",
+            Ok(answer) if !scenario.answer_len.contains(&answer.body.len()) => Problem::Wrong(format!(
+                "the answer has {} bytes instead of {:?}",
                 answer.body.len(),
                 scenario.answer_len
             )),

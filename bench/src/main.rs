@@ -27,6 +27,9 @@ use system::System;
 /// Connections of the two rows of each operation.
 const CONNECTIONS: [usize; 2] = [1, 64];
 
+/// How long slow algorithms are measured at least.
+const SLOW_SECONDS: u32 = 40;
+
 /// Other programs may use this much of the machine before the numbers are called into question.
 const QUIET: f64 = 0.05;
 
@@ -47,6 +50,9 @@ struct Arguments {
     /// Measure with this many connections only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     connections: Option<u16>,
+    /// Measure every other algorithm instead: fast ones at 64 connections, slow ones at one and for 40 seconds at least
+    #[arg(long, conflicts_with_all = ["only", "connections"])]
+    algorithms: bool,
 }
 
 fn main() -> ExitCode {
@@ -72,7 +78,13 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
     say_header(&system, arguments.seconds);
 
     let clocks = clocks(&system)?;
-    let scenarios = runtime.block_on(scenario::prepare(system.gateway()))?;
+    let scenarios = runtime.block_on(async {
+        if arguments.algorithms {
+            scenario::prepare_others(system.gateway()).await
+        } else {
+            scenario::prepare(system.gateway()).await
+        }
+    })?;
     let connections = match arguments.connections {
         Some(given) => vec![usize::from(given)],
         None => CONNECTIONS.to_vec(),
@@ -81,12 +93,20 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
     let mut rows = Vec::new();
     for scenario in scenarios.iter().filter(|scenario| wanted(scenario.operation)) {
         // While the daemons rest, on the same machine in the same minute.
-        let bare_us = bare::measure(scenario.operation)?;
-        for &connections in &connections {
-            let measured = Duration::from_secs(arguments.seconds.into());
+        let bare_us = bare::measure(scenario.operation, scenario.algorithm)?;
+        let is_slow = scenario.algorithm.is_slow();
+        let connections = match (arguments.algorithms, is_slow) {
+            (false, _) => connections.as_slice(),
+            (true, false) => &CONNECTIONS[1..],
+            (true, true) => &CONNECTIONS[..1],
+        };
+        for &connections in connections {
+            // A window must see some signatures of seconds.
+            let least = if is_slow { SLOW_SECONDS } else { 0 };
+            let measured = Duration::from_secs(arguments.seconds.max(least).into());
             let load = load::measure(system.gateway(), scenario, connections, measured, &clocks);
             let windows = runtime.block_on(load)?;
-            let row = Row::new(scenario.operation, connections, &windows, bare_us);
+            let row = Row::new(&scenario.name, connections, &windows, bare_us);
             println!("{}", row.to_line());
             rows.push(row);
         }

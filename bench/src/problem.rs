@@ -34,7 +34,7 @@ pub enum Problem {
     #[error("{scenario} with {connections} connections: {count} requests failed, the first: {first}")]
     Failed {
         /// What ran.
-        scenario: &'static str,
+        scenario: String,
         /// With how many connections.
         connections: usize,
         /// How many failed.
@@ -46,7 +46,7 @@ pub enum Problem {
     #[error("{scenario} with {connections} connections: no request was completed in a window")]
     Nothing {
         /// What ran.
-        scenario: &'static str,
+        scenario: String,
         /// With how many connections.
         connections: usize,
     },

@@ -1,7 +1,6 @@
 //! The result: a table for people and rows for programs, both from the same medians over windows.
 
 use crate::load::Window;
-use crate::scenario::Operation;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,7 +11,7 @@ pub const DAEMONS: [&str; 3] = ["gateway", "policyd", "keyd"];
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    operation: Operation,
+    name: String,
     connections: usize,
     rps: f64,
     p50_us: f64,
@@ -48,14 +47,14 @@ fn percentile(sorted: &[Duration], part: f64) -> f64 {
 
 impl Row {
     /// Sums windows up. Their CPU times are those of [`DAEMONS`], then the load generator's.
-    pub fn new(operation: Operation, connections: usize, windows: &[Window], bare_us: f64) -> Self {
+    pub fn new(name: &str, connections: usize, windows: &[Window], bare_us: f64) -> Self {
         let over =
             |value: &dyn Fn(&Window) -> f64| median(&mut windows.iter().map(value).collect::<Vec<_>>());
         let each = |window: &Window, at: usize| micros(window.cpu[at]) / window.completed as f64;
         let total = |window: &Window| (0..DAEMONS.len()).map(|at| each(window, at)).sum::<f64>();
         let totals = windows.iter().map(total);
         Self {
-            operation,
+            name: name.to_owned(),
             connections,
             rps: over(&|window| window.completed as f64 / window.length.as_secs_f64()),
             p50_us: over(&|window| percentile(&window.latencies, 0.50)),
@@ -86,7 +85,7 @@ impl Row {
         let round = |value: f64| (value * 10.0).round() / 10.0;
         let [gateway, policyd, keyd] = self.cpu_us.map(round);
         json!({
-            "scenario": self.operation.scenario(),
+            "scenario": self.name,
             "connections": self.connections,
             "rps": round(self.rps),
             "p50_us": round(self.p50_us),
@@ -99,12 +98,8 @@ impl Row {
     /// The row for people.
     pub fn to_line(&self) -> String {
         let mut line = format!(
-            "{:<14} {:>5} {:>8.0} {:>8.0} {:>8.0}",
-            self.operation.scenario(),
-            self.connections,
-            self.rps,
-            self.p50_us,
-            self.p99_us
+            "{:<26} {:>5} {:>8.0} {:>8.0} {:>8.0}",
+            self.name, self.connections, self.rps, self.p50_us, self.p99_us
         );
         for cpu in self.cpu_us {
             // Writing to a String does not fail.
@@ -128,7 +123,7 @@ impl Row {
 /// What stands above the rows.
 pub fn header() -> String {
     let mut line = format!(
-        "{:<14} {:>5} {:>8} {:>8} {:>8}",
+        "{:<26} {:>5} {:>8} {:>8} {:>8}",
         "scenario", "conns", "rps", "p50 µs", "p99 µs"
     );
     let [gateway, policyd, keyd] = DAEMONS;
@@ -138,7 +133,7 @@ pub fn header() -> String {
         " {gateway:>8} {policyd:>8} {keyd:>8} {:>8} {:>9} {:>8} {:>8} {:>6}",
         "total", "range", "bare", "client", "others"
     );
-    format!("{:48}{:-^63}\n{line}", "", " CPU µs per request ")
+    format!("{:60}{:-^63}\n{line}", "", " CPU µs per request ")
 }
 
 #[cfg(test)]
@@ -162,7 +157,7 @@ mod tests {
             window(200, [2000, 800, 6200, 1000]),
             window(100, [9000, 200, 3100, 500]),
         ];
-        let row = Row::new(Operation::Sign, 64, &windows, 90.04);
+        let row = Row::new("sign 1 KiB", 64, &windows, 90.04);
         assert_eq!(
             row.to_json(),
             json!({
@@ -176,7 +171,7 @@ mod tests {
 
     #[test]
     fn header_and_rows_line_up() {
-        let row = Row::new(Operation::Encrypt, 1, &[window(100, [1, 2, 3, 4])], 1.0);
+        let row = Row::new("encrypt 1 KiB", 1, &[window(100, [1, 2, 3, 4])], 1.0);
         let wide = |text: &str| text.chars().count();
         assert_eq!(
             wide(header().lines().next_back().expect("a line")),

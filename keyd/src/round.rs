@@ -1,6 +1,6 @@
 //! What one worker has done and not yet sent. While requests wait it goes on to the next, and then writes the records of
-//! all with one write and the answers for each peer with another: under load that is most of what a request costs beside
-//! its cryptography. An answer that says what was done with a private key leaves after its record, or not at all.
+//! all with one write and the answers for each peer with another: under load, system calls are most of what a request costs
+//! beside its cryptography. An answer that says what was done with a private key leaves after its record, or not at all.
 
 use crate::connection::Place;
 use crate::dispatch::{Answer, Keyd};

@@ -137,7 +137,8 @@ fn suite(name: &str, folder: &str, check: impl Fn(&Case, Algorithm) -> Outcome) 
     });
 }
 
-fn expanded(algorithm: Algorithm, seed: &[u8]) -> (Vec<u8>, Vec<u8>) {
+/// The key pair of a seed: private key, public key.
+pub fn expanded(algorithm: Algorithm, seed: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let seed = Seed::from_secret(algorithm, seed).expect("the seed has the right length");
     let mut private_key = vec![0; algorithm.spec().private_key_len];
     let public_key = expand(algorithm, &seed, &mut private_key).expect("the seed expands");

@@ -1,11 +1,12 @@
 //! The vectors of the two drafts: `xwing/test-vectors.json` and `composite/testvectors.json` under the folder of vectors.
 
+use crate::acvp::expanded;
 use crate::folder::vectors;
 use crate::report::{Outcome, run};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chancel_domain::{Algorithm, Content};
-use chancel_keyd::crypto::{Seed, decapsulate, expand, sign};
+use chancel_keyd::crypto::{decapsulate, sign};
 use chancel_pqc::kem::encapsulate_with;
 use chancel_pqc::{Verdict, verify};
 use serde_json::Value;
@@ -21,13 +22,6 @@ fn hex(case: &Value, field: &str) -> Vec<u8> {
 fn base64(case: &Value, field: &str) -> Vec<u8> {
     let text = case[field].as_str().expect("fields are text");
     STANDARD.decode(text).expect("fields are base64")
-}
-
-fn expanded(algorithm: Algorithm, seed: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let seed = Seed::from_secret(algorithm, seed).expect("the seed has the right length");
-    let mut private_key = vec![0; algorithm.spec().private_key_len];
-    let public_key = expand(algorithm, &seed, &mut private_key).expect("the seed expands");
-    (private_key, public_key)
 }
 
 #[test]
