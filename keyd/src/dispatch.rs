@@ -205,7 +205,8 @@ pub fn is_slow(body: &[u8]) -> bool {
         // Not believed: whoever says a wrong one waits in the wrong queue.
         Ok(KeydRequest::Use { permit, .. }) => permit.unverified_claims().map(|claims| claims.algorithm).ok(),
         Ok(KeydRequest::UseInBreakGlass { claims, .. }) => Some(claims.key.algorithm),
-        Ok(KeydRequest::Generate(key)) => Some(key.algorithm),
+        // In one queue, so that no destruction overtakes the making of what it is to destroy.
+        Ok(KeydRequest::Generate(key) | KeydRequest::Destroy(key)) => Some(key.algorithm),
         _ => None,
     };
     algorithm.is_some_and(Algorithm::is_slow)

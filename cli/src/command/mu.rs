@@ -29,7 +29,10 @@ pub(super) fn run(output: Output, arguments: &MuArguments) -> Result<(), Failure
     let (algorithm, key) = match arguments.algorithm {
         // The bytes of the standard's own encoding do not say what they are.
         Some(algorithm) if bytes.len() == algorithm.spec().public_key_len => (algorithm, bytes),
-        _ => public_key::parse(&bytes).map_err(|_| not_a_key())?,
+        named => public_key::parse(&bytes)
+            .ok()
+            .filter(|(found, _)| named.is_none_or(|named| named == *found))
+            .ok_or_else(not_a_key)?,
     };
     let context = arguments.context.as_deref().unwrap_or_default();
     let mut mu = Mu::begin(algorithm, &key, context.as_bytes()).map_err(|_| not_a_key())?;

@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 /// ```
 pub struct Seed(Zeroizing<Box<[u8]>>);
 
+/// Nearly every draw is a seed; of the composite's, one in four billion is none.
+const DRAWS: usize = 4;
+
 impl Seed {
     /// A fresh seed from the generator of AWS-LC.
     ///
@@ -24,8 +27,13 @@ impl Seed {
     /// [`CryptoError::RandomnessUnavailable`].
     pub fn generate(algorithm: Algorithm) -> Result<Self, CryptoError> {
         let mut seed = Self::zeroes(algorithm);
-        aws_lc_rs::rand::fill(&mut seed.0).map_err(|_| CryptoError::RandomnessUnavailable)?;
-        Ok(seed)
+        for _ in 0..DRAWS {
+            aws_lc_rs::rand::fill(&mut seed.0).map_err(|_| CryptoError::RandomnessUnavailable)?;
+            if signature::is_possible(algorithm, &seed.0) {
+                return Ok(seed);
+            }
+        }
+        Err(CryptoError::RandomnessUnavailable)
     }
 
     /// A seed that was stored. The caller still has to wipe `bytes`.

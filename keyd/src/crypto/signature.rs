@@ -53,6 +53,11 @@ pub(super) fn sign_and_verify(
     Ok((signature, verdict))
 }
 
+/// Whether random bytes can be a seed: any can, but for the composite's scalar.
+pub(super) fn is_possible(algorithm: Algorithm, seed: &[u8]) -> bool {
+    algorithm != Algorithm::CompositeMlDsa65EcdsaP256 || composite::is_possible(seed)
+}
+
 /// A seed to the private key, written to `private_key_out`, and the public key, returned.
 pub(super) fn expand(
     algorithm: Algorithm,

@@ -78,6 +78,28 @@ pub struct Searched {
 
 /// Searches all of a process's memory that root can read.
 pub fn search(pid: Pid, needles: &Needles) -> Searched {
+    search_but(&[], pid, needles)
+}
+
+/// Searches all but the stacks of a process's threads. What a library leaves of a key on a stack lies there until the next
+/// call overwrites it, which SECURITY.md says (U-5).
+pub fn search_but_stacks(pid: Pid, needles: &Needles) -> Searched {
+    // The second last word: the stack pointer of a thread that waits in the kernel; `running` for one that does not.
+    let pointer = |line: String| {
+        let word = line.split_ascii_whitespace().rev().nth(1)?.to_owned();
+        u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+    };
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process's threads");
+    let pointers: Vec<u64> = tasks
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("syscall")).ok())
+        .filter_map(pointer)
+        .collect();
+    assert!(!pointers.is_empty(), "no thread waits");
+    search_but(&pointers, pid, needles)
+}
+
+/// Searches the mappings that hold none of some addresses.
+fn search_but(addresses: &[u64], pid: Pid, needles: &Needles) -> Searched {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("the process's mappings");
     let memory = File::open(format!("/proc/{pid}/mem")).expect("the process's memory");
     let mut searched = Searched::default();
@@ -90,7 +112,8 @@ pub fn search(pid: Pid, needles: &Needles) -> Searched {
         let address = |text| u64::from_str_radix(text, 16).expect("an address");
         let (from, to) = (address(from), address(to));
         let special = ["[vvar]", "[vvar_vclock]", "[vsyscall]"];
-        if !rights.starts_with('r') || special.iter().any(|name| line.ends_with(name)) {
+        let is_left_out = addresses.iter().any(|at| (from..to).contains(at));
+        if is_left_out || !rights.starts_with('r') || special.iter().any(|name| line.ends_with(name)) {
             continue;
         }
         let mut bytes = vec![0; (to - from) as usize];

@@ -22,16 +22,23 @@ pub(super) fn sign(
     let (ml_dsa_key, scalar) = split(private_key, SCALAR_LEN)?;
     let (_, point) = split(public_key, POINT_LEN)?;
     let representative = composite_representative(content).ok_or(CryptoError::NotSigned)?;
-    let mut signature =
-        ml_dsa::sign_message(Algorithm::MlDsa65, ml_dsa_key, &representative, COMPOSITE_LABEL)?;
+    let ml_dsa = ml_dsa::sign_message(Algorithm::MlDsa65, ml_dsa_key, &representative, COMPOSITE_LABEL)?;
     let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_ASN1_SIGNING, scalar, point)
         // AWS-LC compares the two.
         .map_err(|_| CryptoError::PairMismatch)?;
     let ecdsa = pair
         .sign(&SystemRandom::new(), &representative)
         .map_err(|_| CryptoError::NotSigned)?;
+    // Room for both from the start: a buffer that grows leaves a copy behind.
+    let mut signature = Zeroizing::new(Vec::with_capacity(ml_dsa.len() + ecdsa.as_ref().len()));
+    signature.extend_from_slice(&ml_dsa);
     signature.extend_from_slice(ecdsa.as_ref());
     Ok(signature)
+}
+
+/// Whether the scalar is below the order of the curve, and not 0.
+pub(super) fn is_possible(seed: &[u8]) -> bool {
+    split(seed, SCALAR_LEN).is_ok_and(|(_, scalar)| PrivateKey::from_private_key(&ECDH_P256, scalar).is_ok())
 }
 
 /// ξ ‖ scalar to both key pairs.
