@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Head and body of the largest answer: a signature, or a public key.
-const LARGEST_ANSWER: usize = 64 << 10;
+const LARGEST_ANSWER: usize = 128 << 10;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// Where the gateway is, whom to trust for it, and how to authenticate to it.
