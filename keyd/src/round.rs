@@ -80,14 +80,24 @@ impl Round {
         for pending in &mut answers {
             frame::readdress(&mut pending.answer.frame, pending.correlation);
         }
-        // Whoever does not read comes last. A stable order: what a peer asked first it hears first.
-        answers.sort_by_key(|pending| (!pending.place.takes_more(), pending.place.connection()));
+        // Stable: what a peer asked first it hears first.
+        answers.sort_by_key(|pending| pending.place.connection());
+        let mut deaf = Vec::new();
         while let Some(first) = answers.first() {
             let connection = first.place.connection();
-            let others = answers.partition_point(|pending| pending.place.connection() == connection);
-            self.send(answers.get(..others).unwrap_or_default());
-            // Their places are free before the next peer is written to.
-            answers.drain(..others);
+            let count = answers.partition_point(|pending| pending.place.connection() == connection);
+            let is_only = deaf.is_empty() && count == answers.len();
+            if is_only || first.place.takes_more() {
+                self.send(answers.get(..count).unwrap_or_default());
+                // Their places are free before the next peer is written to.
+                answers.drain(..count);
+            } else {
+                // Whoever does not read comes last.
+                deaf.push(answers.drain(..count).collect::<Vec<_>>());
+            }
+        }
+        for of_peer in deaf {
+            self.send(&of_peer);
         }
         records.clear();
         (self.records, self.answers) = (records, answers);
