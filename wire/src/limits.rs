@@ -4,7 +4,7 @@ use chancel_domain::Algorithm;
 use std::time::Duration;
 
 /// Version of everything in this crate. Peers of different versions refuse each other in the hello.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Plaintext or message of one request, bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;

@@ -4,7 +4,8 @@
 use chancel_domain::plan::Rate;
 use chancel_domain::tenant::Name;
 use chancel_domain::{
-    Algorithm, ApiKeyId, Content, KeyHandle, KeyState, KeyVersion, Operation, RequestId, TenantId,
+    Algorithm, ApiKeyId, Content, HashFunction, KeyHandle, KeyState, KeyVersion, Operation, RequestId,
+    TenantId,
 };
 use chancel_wire::hello::{Hello, Role, ServiceToken, welcome};
 use chancel_wire::keyd::{
@@ -48,9 +49,9 @@ fn hello_and_welcome() {
     let hello = Hello::new(Role::Policyd, ServiceToken::from_bytes([0xaa; 32]));
     assert_eq!(
         hex(&hello.to_bytes()),
-        format!("43484e43000102{}", "aa".repeat(32))
+        format!("43484e43000202{}", "aa".repeat(32))
     );
-    assert_eq!(hex(&welcome()), "43484e430001");
+    assert_eq!(hex(&welcome()), "43484e430002");
 }
 
 #[test]
@@ -97,7 +98,18 @@ fn requests_to_keyd() {
     );
     assert_eq!(hex(&encode(&KeydRequest::RenewPermitKey)), "03");
     assert_eq!(hex(&encode(&KeydRequest::Health)), "05");
-    assert_eq!(hex(&encode(&UseInput::Sign(Content::raw(b"abc")))), "0303616263");
+    assert_eq!(
+        hex(&encode(&UseInput::Sign(Content::raw(b"abc")))),
+        "03000361626300"
+    );
+    let hash = Content::Hash {
+        function: HashFunction::Sha512,
+        digest: b"d",
+        context: b"c",
+    };
+    assert_eq!(hex(&encode(&UseInput::Sign(hash))), "03010201640163");
+    let mu = Content::Mu { mu: b"m" };
+    assert_eq!(hex(&encode(&UseInput::Sign(mu))), "0302016d");
     assert_eq!(
         hex(&encode(&UseInput::Decrypt {
             ciphertext: b"c",
