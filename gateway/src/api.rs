@@ -46,6 +46,7 @@ pub use query::Query;
 pub use rewrap::Rewrap;
 pub use route::{Methods, Route};
 pub use sign::Sign;
+pub use signed::Signed;
 pub use tenants::{CreateTenant, ListTenants, OwnTenant, OwnTenantAsList, ReadTenant};
 pub use unwrap::Unwrap;
 pub use verify::Verify;

@@ -4,7 +4,7 @@ use crate::listen::AuthenticatedPeer;
 use crate::pool::Pools;
 use crate::round::{Question, Round};
 use chancel_wire::frame::{self, Frame, FrameBuffer};
-use chancel_wire::keyd::{KeydError, KeydReply};
+use chancel_wire::keyd::KeydError;
 use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -174,9 +174,9 @@ fn accept(pools: &Pools, answers: &Arc<Answers>, request: &Frame<'_>) {
             .is_ok()
     });
     if !queued {
-        let error = KeydError::Overloaded;
-        pools.keyd().metrics().refused(error);
-        answers.write(&frame::seal(correlation, 0, &KeydReply::Refused(error)));
+        let mut refusal = pools.keyd().refusal(KeydError::Overloaded).frame;
+        frame::readdress(&mut refusal, correlation);
+        answers.write(&refusal);
     }
 }
 

@@ -10,6 +10,8 @@ mod cross_library;
 mod drafts;
 #[path = "vectors/folder.rs"]
 mod folder;
+#[path = "vectors/key_pair.rs"]
+mod key_pair;
 #[path = "vectors/report.rs"]
 mod report;
 #[path = "vectors/wycheproof_ml_dsa.rs"]

@@ -3,13 +3,13 @@
 use super::Body;
 use super::private_key::PrivateKeyWork;
 use super::selection::{Named, version_or_active};
-use super::signed::Signed;
+use super::signed::{Read, say_hash};
 use crate::envelope::{Json, Object};
 use crate::error::ApiError;
 use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
 use crate::pipeline::policy::Grant;
-use chancel_domain::{Content, Family, HashFunction};
+use chancel_domain::{Family, HashFunction};
 use chancel_wire::keyd::UseInput;
 use chancel_wire::policyd::Ask;
 
@@ -21,32 +21,16 @@ pub struct Sign {
 }
 
 impl Sign {
-    /// Reads a request to sign a message.
+    /// Reads a request to sign what `read` finds in it: a message or a digest.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        Self::of(body, Signed::message)
-    }
-
-    /// Reads a request to sign a digest.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse_hash(body: &Body<'_>) -> Result<Self, ApiError> {
-        Self::of(body, Signed::hash)
-    }
-
-    fn of(
-        body: &Body<'_>,
-        read: impl FnOnce(&Body<'_>, Named) -> Result<Signed, ApiError>,
-    ) -> Result<Self, ApiError> {
+    pub fn parse(body: &Body<'_>, read: Read) -> Result<Self, ApiError> {
         let key = Named::of_family(body, Family::Signature)?;
         let signed = read(body, key)?;
-        let content = signed.content();
         Ok(Self {
-            hashed_by: hashed_by(&content),
-            work: PrivateKeyWork::new(key, version_or_active(body)?, &UseInput::Sign(content)),
+            hashed_by: signed.hashed_by(),
+            work: PrivateKeyWork::new(key, version_or_active(body)?, &UseInput::Sign(signed.content())),
         })
     }
 }
@@ -65,19 +49,5 @@ impl Operation for Sign {
             }
         };
         self.work.carry_out(grant, context, fields).await
-    }
-}
-
-pub(super) const fn hashed_by(content: &Content<'_>) -> Option<HashFunction> {
-    match content {
-        Content::Hash { function, .. } => Some(*function),
-        Content::Raw { .. } | Content::Mu { .. } => None,
-    }
-}
-
-/// What answers about digests say besides.
-pub(super) fn say_hash(data: &mut Object<'_>, hashed_by: Option<HashFunction>) {
-    if let Some(function) = hashed_by {
-        data.text("hash_algorithm", function.name());
     }
 }

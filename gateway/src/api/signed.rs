@@ -2,6 +2,7 @@
 
 use super::selection::Named;
 use super::{Body, Field};
+use crate::envelope::Object;
 use crate::error::ApiError;
 use chancel_domain::content::UnsuitableContent;
 use chancel_domain::{Content, HashFunction};
@@ -9,13 +10,21 @@ use chancel_wire::limits::MAX_PAYLOAD;
 use zeroize::Zeroizing;
 
 /// What is signed, owned.
-pub(super) enum Signed {
+pub enum Signed {
     /// A message in full.
-    Raw { message: Bytes, context: Bytes },
+    Raw {
+        /// Up to [`MAX_PAYLOAD`] bytes.
+        message: Bytes,
+        /// The context string, up to 255 bytes.
+        context: Bytes,
+    },
     /// A digest.
     Hash {
+        /// By which function.
         function: HashFunction,
+        /// As long as its output.
         digest: Bytes,
+        /// The context string, up to 255 bytes.
         context: Bytes,
     },
     /// ML-DSA's μ.
@@ -24,9 +33,15 @@ pub(super) enum Signed {
 
 type Bytes = Zeroizing<Vec<u8>>;
 
+/// How it is read, by a key of the given algorithm.
+pub type Read = fn(&Body<'_>, Named) -> Result<Signed, ApiError>;
+
 impl Signed {
     /// Of sign and verify: `message`, `context`, and `message_type`, which says whether the message is a μ.
-    pub(super) fn message(body: &Body<'_>, key: Named) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn message(body: &Body<'_>, key: Named) -> Result<Self, ApiError> {
         let message = body.bytes(Field::Message)?;
         if message.len() > MAX_PAYLOAD {
             return Err(ApiError::PayloadTooLarge(Field::Message));
@@ -45,7 +60,10 @@ impl Signed {
     }
 
     /// Of sign-hash and verify-hash: `hash`, `hash_algorithm`, `context`.
-    pub(super) fn hash(body: &Body<'_>, key: Named) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn hash(body: &Body<'_>, key: Named) -> Result<Self, ApiError> {
         let name = body
             .text(Field::HashAlgorithm)?
             .ok_or(ApiError::MissingField(Field::HashAlgorithm))?;
@@ -75,6 +93,14 @@ impl Signed {
         }
     }
 
+    /// By what the digest was made, where it is one.
+    pub(super) const fn hashed_by(&self) -> Option<HashFunction> {
+        match self {
+            Self::Hash { function, .. } => Some(*function),
+            Self::Raw { .. } | Self::Mu(_) => None,
+        }
+    }
+
     fn checked(self, key: Named) -> Result<Self, ApiError> {
         use UnsuitableContent as Unsuitable;
         self.content()
@@ -91,6 +117,13 @@ impl Signed {
                 Unsuitable::WrongMuLength => wrong(Field::Message, "a mu of 64 bytes, in base64"),
             })?;
         Ok(self)
+    }
+}
+
+/// What answers about digests say besides.
+pub(super) fn say_hash(data: &mut Object<'_>, hashed_by: Option<HashFunction>) {
+    if let Some(function) = hashed_by {
+        data.text("hash_algorithm", function.name());
     }
 }
 

@@ -2,8 +2,7 @@
 //! error.
 
 use super::selection::{Named, version};
-use super::sign::{hashed_by, say_hash};
-use super::signed::Signed;
+use super::signed::{Read, Signed, say_hash};
 use super::{Body, Field, refused_by_library};
 use crate::envelope::{self, Json};
 use crate::error::ApiError;
@@ -24,26 +23,11 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Reads a request about a message.
+    /// Reads a request about what `read` finds in it: a message or a digest.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(body: &Body<'_>) -> Result<Self, ApiError> {
-        Self::of(body, Signed::message)
-    }
-
-    /// Reads a request about a digest.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse_hash(body: &Body<'_>) -> Result<Self, ApiError> {
-        Self::of(body, Signed::hash)
-    }
-
-    fn of(
-        body: &Body<'_>,
-        read: impl FnOnce(&Body<'_>, Named) -> Result<Signed, ApiError>,
-    ) -> Result<Self, ApiError> {
+    pub fn parse(body: &Body<'_>, read: Read) -> Result<Self, ApiError> {
         let key = Named::of_family(body, Family::Signature)?;
         Ok(Self {
             key,
@@ -73,7 +57,7 @@ impl Operation for Verify {
             data.boolean("valid", verdict == Verdict::Valid);
             data.number("key_version", key.version.number());
             self.key.write(data);
-            say_hash(data, hashed_by(&content));
+            say_hash(data, self.signed.hashed_by());
         }))
     }
 }

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::identity::{self, Identified};
 use super::policy::{self, About, Grant};
 use super::{Gateway, Noted, Operation};
-use crate::api::KeyFormat;
+use crate::api::{KeyFormat, Query};
 use crate::deadline::Deadline;
 use crate::envelope::Json;
 use crate::error::ApiError;
@@ -54,9 +54,15 @@ impl<'a> Stages<'a> {
         self.caller.idempotency_key = key;
     }
 
-    /// Notes the form of an answer that is none of the usual envelope.
-    pub(super) fn will_answer(&mut self, format: Result<KeyFormat, ApiError>) {
-        self.noted.media_type = format.ok().and_then(KeyFormat::media_type);
+    /// In which form a key is to be answered; the media type is noted for the response.
+    pub(super) fn key_format(
+        &mut self,
+        query: Query<'_>,
+        accept: Option<&str>,
+    ) -> Result<KeyFormat, ApiError> {
+        let format = KeyFormat::of(query, accept)?;
+        self.noted.media_type = format.media_type();
+        Ok(format)
     }
 
     /// Runs an operation, or says what is wrong with what should have been one.

@@ -4,10 +4,10 @@
 use super::asking::Stages;
 use crate::api::{
     AddDenyRule, Archive, Body, CancelDestruction, CreateApiKey, CreateTenant, Decapsulate, Decrypt,
-    Encapsulate, Encrypt, Explain, Generate, KeyFormat, List, ListApiKeys, ListDenyRules, ListTenants,
-    OwnTenant, OwnTenantAsList, Query, ReadActive, ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule,
-    Restore, Retire, RevokeApiKey, Rewrap, Rotate, RotateApiKey, Route, ScheduleDestruction, SetBudget, Sign,
-    Unwrap, Verify, Wrap,
+    Encapsulate, Encrypt, Explain, Generate, List, ListApiKeys, ListDenyRules, ListTenants, OwnTenant,
+    OwnTenantAsList, Query, ReadActive, ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule, Restore, Retire,
+    RevokeApiKey, Rewrap, Rotate, RotateApiKey, Route, ScheduleDestruction, SetBudget, Sign, Signed, Unwrap,
+    Verify, Wrap,
 };
 use crate::envelope::Json;
 use crate::error::ApiError;
@@ -38,12 +38,24 @@ pub async fn dispatch(
         Route::Wrap => stages.run(body().and_then(|body| Wrap::parse(&body))).await,
         Route::Unwrap => stages.run(body().and_then(|body| Unwrap::parse(&body))).await,
         Route::Rewrap => stages.run(body().and_then(|body| Rewrap::parse(&body))).await,
-        Route::Sign => stages.run(body().and_then(|body| Sign::parse(&body))).await,
-        Route::Verify => stages.run(body().and_then(|body| Verify::parse(&body))).await,
-        Route::SignHash => stages.run(body().and_then(|body| Sign::parse_hash(&body))).await,
+        Route::Sign => {
+            stages
+                .run(body().and_then(|body| Sign::parse(&body, Signed::message)))
+                .await
+        }
+        Route::Verify => {
+            stages
+                .run(body().and_then(|body| Verify::parse(&body, Signed::message)))
+                .await
+        }
+        Route::SignHash => {
+            stages
+                .run(body().and_then(|body| Sign::parse(&body, Signed::hash)))
+                .await
+        }
         Route::VerifyHash => {
             stages
-                .run(body().and_then(|body| Verify::parse_hash(&body)))
+                .run(body().and_then(|body| Verify::parse(&body, Signed::hash)))
                 .await
         }
         Route::Generate => stages.run(body().and_then(|body| Generate::parse(&body))).await,
@@ -69,15 +81,13 @@ pub async fn dispatch(
         }
         Route::Explain => stages.run(body().and_then(|body| Explain::parse(&body))).await,
         Route::ReadActive => {
-            let format = KeyFormat::of(query, accept);
-            stages.will_answer(format);
+            let format = stages.key_format(query, accept);
             stages
                 .run(format.and_then(|format| ReadActive::parse(&query, format)))
                 .await
         }
         Route::ReadVersion => {
-            let format = KeyFormat::of(query, accept);
-            stages.will_answer(format);
+            let format = stages.key_format(query, accept);
             stages
                 .run(format.and_then(|format| ReadVersion::parse(path, &query, format)))
                 .await

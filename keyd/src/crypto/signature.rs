@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// Signs, hedged with fresh randomness: FIPS 204 Algorithms 2 and 4 (and 7 for a μ), FIPS 205 Algorithms 22 and 23, §4.2 of
 /// the composite's draft. A signature that was computed wrongly can reveal the key, so none leaves unless [`chancel_pqc`],
-/// which shares no code with the signer, finds it valid under `public_key`.
+/// which is another implementation, finds it valid under `public_key`.
 ///
 /// # Errors
 /// [`CryptoError::SelfCheckFailed`] when the check refuses the signature, which is then wiped; else [`CryptoError`]: the

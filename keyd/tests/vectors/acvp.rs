@@ -1,10 +1,11 @@
 //! NIST's ACVP files, `acvp/<suite>/{prompt,expectedResults}.json` (or `internalProjection.json`, which is
 //! both) among the vectors.
 
-use crate::folder::find;
+use crate::folder::{find, hex};
+use crate::key_pair::expanded;
 use crate::report::{Outcome, run};
 use chancel_domain::{Algorithm, Content};
-use chancel_keyd::crypto::{Seed, decapsulate, expand, sign};
+use chancel_keyd::crypto::{decapsulate, sign};
 use chancel_pqc::kem::encapsulate_with;
 use chancel_pqc::{Verdict, encapsulate, verify};
 use serde_json::{Map, Value};
@@ -24,9 +25,7 @@ impl Case {
     }
 
     fn optional_bytes(&self, field: &str) -> Option<Vec<u8>> {
-        let text = self.text(field)?;
-        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("fields are hexadecimal");
-        Some((0..text.len()).step_by(2).map(byte).collect())
+        self.text(field).map(hex)
     }
 
     fn bytes(&self, field: &str) -> Vec<u8> {
@@ -135,14 +134,6 @@ fn suite(name: &str, folder: &str, check: impl Fn(&Case, Algorithm) -> Outcome) 
         Some(algorithm) => check(&case, algorithm),
         None => Outcome::NotApplicable("parameter set not implemented"),
     });
-}
-
-/// The key pair of a seed: private key, public key.
-pub fn expanded(algorithm: Algorithm, seed: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let seed = Seed::from_secret(algorithm, seed).expect("the seed has the right length");
-    let mut private_key = vec![0; algorithm.spec().private_key_len];
-    let public_key = expand(algorithm, &seed, &mut private_key).expect("the seed expands");
-    (private_key, public_key)
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! What one library makes the other must take, with random keys and contents, for every algorithm of the registry. The
 //! verification of liboqs stays uncalled here too.
 
+use crate::key_pair::expanded;
 use aws_lc_rs::encoding::AsRawBytes;
 use aws_lc_rs::kem::{self, DecapsulationKey};
 use aws_lc_rs::rand::fill;
 use aws_lc_rs::signature::{KeyPair, ML_DSA_65_SIGNING, PqdsaKeyPair};
 use chancel_domain::algorithm::SPECS;
 use chancel_domain::{Algorithm, Content, Family, HashFunction};
-use chancel_keyd::crypto::{Seed, decapsulate, expand, pairwise_check, sign};
+use chancel_keyd::crypto::{Seed, decapsulate, pairwise_check, sign};
 use chancel_pqc::{Mu, Verdict, encapsulate, verify};
 
 /// Of fast algorithms; a slow one has as many as take a second or so.
@@ -27,9 +28,7 @@ fn cases(algorithm: Algorithm) -> usize {
 
 fn generated(algorithm: Algorithm) -> (Vec<u8>, Vec<u8>) {
     let seed = Seed::generate(algorithm).expect("valid input");
-    let mut private_key = vec![0; algorithm.spec().private_key_len];
-    let public_key = expand(algorithm, &seed, &mut private_key).expect("valid input");
-    (private_key, public_key)
+    expanded(algorithm, seed.expose())
 }
 
 fn of_family(family: Family) -> impl Iterator<Item = Algorithm> {

@@ -1,7 +1,7 @@
 //! The vectors of the two drafts: `xwing/test-vectors.json` and `composite/testvectors.json` under the folder of vectors.
 
-use crate::acvp::expanded;
-use crate::folder::vectors;
+use crate::folder::{self, vectors};
+use crate::key_pair::expanded;
 use crate::report::{Outcome, run};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,11 +12,7 @@ use chancel_pqc::{Verdict, verify};
 use serde_json::Value;
 
 fn hex(case: &Value, field: &str) -> Vec<u8> {
-    let text = case[field].as_str().expect("fields are text");
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("fields are hexadecimal"))
-        .collect()
+    folder::hex(case[field].as_str().expect("fields are text"))
 }
 
 fn base64(case: &Value, field: &str) -> Vec<u8> {

@@ -1,5 +1,5 @@
 //! Where the vectors are that are no part of this repository: in the folder named by `CHANCEL_VECTORS`. Without them tests
-//! say SKIPPED, unless the variable promised them.
+//! say SKIPPED, unless the variable promised them. And how their bytes are written.
 
 use crate::report::say;
 use std::path::{Path, PathBuf};
@@ -30,4 +30,10 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// The bytes of a file among the vectors.
 pub fn vectors(name: &str) -> Option<Vec<u8>> {
     find(name).map(|path| std::fs::read(path).expect("the file is readable"))
+}
+
+/// The bytes of a hexadecimal field.
+pub fn hex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("fields are hexadecimal");
+    (0..text.len()).step_by(2).map(byte).collect()
 }

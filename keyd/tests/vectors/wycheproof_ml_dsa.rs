@@ -1,10 +1,11 @@
 //! Wycheproof, ML-DSA. The verification cases are those that tell liboqs's faulty verification from a right one.
 
+use crate::key_pair::key_pair;
 use crate::report::{Outcome, run};
 use chancel_domain::Algorithm::{self, MlDsa44, MlDsa65, MlDsa87};
 use chancel_domain::Content;
 use chancel_domain::content::{MAX_CONTEXT, UnsuitableContent};
-use chancel_keyd::crypto::{CryptoError, Seed, expand, sign};
+use chancel_keyd::crypto::{CryptoError, sign};
 use chancel_pqc::{Verdict, VerifyError, verify};
 use wycheproof::{ByteString, TestResult, mldsa_sign, mldsa_verify};
 
@@ -103,13 +104,8 @@ fn signing_from_a_seed() {
         let title = format!("Wycheproof {algorithm} signing, seed");
         run(&title, signing_cases(name), |case| {
             let seed = case.0.privseed.as_ref().expect("these cases have a seed");
-            let expanded = Seed::from_secret(algorithm, seed).and_then(|seed| {
-                let mut private_key = vec![0; algorithm.spec().private_key_len];
-                let public_key = expand(algorithm, &seed, &mut private_key)?;
-                Ok((private_key, public_key))
-            });
-            let (private_key, public_key) = match expanded {
-                Ok(expanded) => expanded,
+            let (private_key, public_key) = match key_pair(algorithm, seed) {
+                Ok(pair) => pair,
                 Err(error) => {
                     assert_eq!(error, CryptoError::WrongSeedLength, "tcId {}", case.1.tc_id);
                     assert_ne!(case.1.result, TestResult::Valid, "tcId {}", case.1.tc_id);

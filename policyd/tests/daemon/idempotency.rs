@@ -31,9 +31,7 @@ fn what_many_ask_for_at_once_under_one_key_is_done_once() {
         let (operator, gateway) = (policyd.operator(), policyd.gateway());
         let keyd = Keyd::serve(&installation);
         keyd.met(&gateway).await;
-        let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
-        let text = operator.api_key(tenant, "*").await.1;
-        outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+        let (tenant, _, text) = operator.tenant_at_work(&gateway, Plan::Enterprise).await;
         for round in 0..30_u32 {
             for ask in [Ask::CreateApiKey(tenant, terms("verify")), Ask::RotateKey(ML_DSA)] {
                 let key = format!("{round} {:?}", ask.operation());
@@ -65,9 +63,7 @@ fn a_request_that_is_repeated_gets_its_first_answer_although_that_reached_a_limi
         let (operator, gateway) = (policyd.operator(), policyd.gateway());
         let keyd = Keyd::serve(&installation);
         keyd.met(&gateway).await;
-        let tenant = operator.tenant("Example", Plan::Growth).await.id;
-        let text = operator.api_key(tenant, "*").await.1;
-        outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+        let (tenant, _, text) = operator.tenant_at_work(&gateway, Plan::Growth).await;
         let asks = [
             ("rotate", Ask::RotateKey(ML_DSA)),
             ("create", Ask::CreateApiKey(tenant, terms("verify"))),

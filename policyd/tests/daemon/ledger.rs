@@ -35,9 +35,7 @@ fn decisions_changes_start_and_stop_are_recorded_before_anybody_hears_of_them() 
             let (operator, gateway) = (policyd.operator(), policyd.gateway());
             let keyd = Keyd::serve(&installation);
             keyd.met(&gateway).await;
-            let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
-            let (key, text) = operator.api_key(tenant, "*").await;
-            outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+            let (tenant, key, text) = operator.tenant_at_work(&gateway, Plan::Enterprise).await;
             let PolicydReply::Judged {
                 verdict: Verdict::Granted { permit, .. },
                 ..
@@ -152,9 +150,7 @@ fn on_a_full_disk_private_keys_and_changes_are_refused_the_rest_goes_on_and_it_r
             let (operator, gateway) = (policyd.operator(), policyd.gateway());
             let keyd = Keyd::serve(&installation);
             keyd.met(&gateway).await;
-            let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
-            let (key, text) = operator.api_key(tenant, "*").await;
-            outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+            let (tenant, key, text) = operator.tenant_at_work(&gateway, Plan::Enterprise).await;
             assert!(is_granted(&gateway.ask(&text, of_key(Operation::Sign)).await));
 
             disk.fill();
@@ -233,9 +229,7 @@ fn of_requests_read_together_on_a_full_disk_only_those_that_use_no_private_key_a
             let (operator, gateway) = (policyd.operator(), policyd.gateway());
             let keyd = Keyd::serve(&installation);
             keyd.met(&gateway).await;
-            let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
-            let text = operator.api_key(tenant, "*").await.1;
-            outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+            let (tenant, _, text) = operator.tenant_at_work(&gateway, Plan::Enterprise).await;
             disk.fill();
             until("the ledger is full", async || {
                 let reply = gateway.ask(&text, of_key(Operation::Sign)).await;

@@ -1,7 +1,9 @@
 //! Who talks to policyd: a gateway with its API keys, and an operator of the host.
 
 use crate::support::{PATIENCE, name};
-use chancel_domain::{ApiKeyId, Networks, Operation, Plan, RequestId, Scopes, TenantId, TenantStatus};
+use chancel_domain::{
+    Algorithm, ApiKeyId, Networks, Operation, Plan, RequestId, Scopes, TenantId, TenantStatus,
+};
 use chancel_link::Client;
 use chancel_wire::admin::{AdminError, AdminReply, AdminRequest, TenantRecord};
 use chancel_wire::policyd::{
@@ -216,6 +218,14 @@ impl Operator {
 
     pub async fn api_key(&self, tenant: TenantId, scopes: &str) -> (ApiKeyId, String) {
         self.api_key_of(tenant, terms(scopes)).await
+    }
+
+    /// A tenant with an API key for everything, which has made its first ML-DSA-65 key.
+    pub async fn tenant_at_work(&self, gateway: &Gateway, plan: Plan) -> (TenantId, ApiKeyId, String) {
+        let tenant = self.tenant("Example", plan).await.id;
+        let (key, text) = self.api_key(tenant, "*").await;
+        outcome(gateway.ask(&text, Ask::GenerateKey(Algorithm::MlDsa65)).await);
+        (tenant, key, text)
     }
 
     pub async fn api_key_of(&self, tenant: TenantId, terms: NewApiKeyTerms) -> (ApiKeyId, String) {

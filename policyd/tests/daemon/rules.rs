@@ -284,9 +284,7 @@ fn an_explanation_has_a_step_for_every_rule_counts_nothing_and_asks_keyd_nothing
         let (operator, gateway) = (policyd.operator(), policyd.gateway());
         let keyd = Keyd::serve(&installation);
         keyd.met(&gateway).await;
-        let tenant = operator.tenant("Example", Plan::Starter).await.id;
-        let (key, text) = operator.api_key(tenant, "*").await;
-        outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+        let (tenant, key, text) = operator.tenant_at_work(&gateway, Plan::Starter).await;
         outcome(gateway.ask(&text, Ask::SetKeyBudget(ML_DSA, Some(1))).await);
         let (counted, asked) = (operator.usage(tenant).await.calls, keyd.asked());
 

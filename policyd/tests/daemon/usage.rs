@@ -147,9 +147,7 @@ fn the_budget_of_a_key_is_exact_over_kills_and_its_own() {
         let (operator, gateway) = (policyd.operator(), policyd.gateway());
         let keyd = Keyd::serve(&installation);
         keyd.met(&gateway).await;
-        let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
-        let text = operator.api_key(tenant, "*").await.1;
-        outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+        let (_, _, text) = operator.tenant_at_work(&gateway, Plan::Enterprise).await;
         let set = outcome(gateway.ask(&text, Ask::SetKeyBudget(ML_DSA, Some(5))).await);
         assert!(matches!(set, Outcome::KeyBudget(Some(5))), "{set:?}");
         for _ in 0..3 {
@@ -197,9 +195,7 @@ fn requests_that_are_read_together_do_not_share_the_last_places_of_a_budget_or_a
             let (operator, gateway) = (policyd.operator(), policyd.gateway());
             let keyd = Keyd::serve(&installation);
             keyd.met(&gateway).await;
-            let tenant = operator.tenant("Example", Plan::Growth).await.id;
-            let text = operator.api_key(tenant, "*").await.1;
-            outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+            let (tenant, _, text) = operator.tenant_at_work(&gateway, Plan::Growth).await;
             outcome(gateway.ask(&text, Ask::SetKeyBudget(ML_DSA, Some(20))).await);
             let granted = |replies: &[PolicydReply]| replies.iter().filter(|reply| is_granted(reply)).count();
             let day = days_now();
@@ -293,9 +289,7 @@ fn the_time_of_a_keys_last_use_is_known_after_a_kill() {
         let (operator, gateway) = (policyd.operator(), policyd.gateway());
         let keyd = Keyd::serve(&installation);
         keyd.met(&gateway).await;
-        let tenant = operator.tenant("Example", Plan::Enterprise).await.id;
-        let text = operator.api_key(tenant, "*").await.1;
-        outcome(gateway.ask(&text, Ask::GenerateKey(ML_DSA)).await);
+        let (_, _, text) = operator.tenant_at_work(&gateway, Plan::Enterprise).await;
         assert!(is_granted(&gateway.ask(&text, sign()).await));
         text
     });

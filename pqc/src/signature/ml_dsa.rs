@@ -33,7 +33,7 @@ pub(super) fn verify(
     signature: &[u8],
 ) -> Result<Verdict, VerifyError> {
     if signature.len() != algorithm.spec().output_len {
-        // Whether the key is one does not depend on the signature.
+        // Whatever the key: one of the right length is never refused.
         return Ok(Verdict::Invalid);
     }
     if let Content::Raw { message, context: [] } = content {
