@@ -4,6 +4,7 @@
 //! that could reach a key or a socket may live here.
 
 pub mod algorithm;
+pub mod batch;
 pub mod content;
 pub mod deny_rule;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod scope;
 pub mod tenant;
 
 pub use algorithm::{Algorithm, Family, Maturity};
+pub use batch::BatchSize;
 pub use content::{Content, HashFunction};
 pub use deny_rule::DenyRule;
 pub use id::{ApiKeyId, DenyRuleId, KeyHandle, RequestId, TenantId};

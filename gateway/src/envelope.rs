@@ -39,13 +39,16 @@ pub fn success(request: RequestId, payload: usize, fields: impl FnOnce(&mut Obje
 pub fn error(request: RequestId, error: &ApiError) -> Json {
     let mut out = Zeroizing::new(Vec::with_capacity(FRAME));
     object(&mut out, |envelope| {
-        envelope.object("error", |object| {
-            object.text("error_code", error.code().name());
-            object.text("message", &error.to_string());
-        });
+        envelope.object("error", |object| write_error(object, error));
         trailer(envelope, request);
     });
     out
+}
+
+/// Writes what is said of an error.
+pub fn write_error(object: &mut Object<'_>, error: &ApiError) {
+    object.text("error_code", error.code().name());
+    object.text("message", &error.to_string());
 }
 
 /// Bytes of base64 text for bytes of data.

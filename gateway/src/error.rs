@@ -7,7 +7,7 @@ use crate::pipeline::rate_limit::Allowance;
 use chancel_domain::deny_rule::MOST_DENY_RULES;
 use chancel_domain::{Family, KeyVersion, Operation};
 use chancel_pqc::envelope::MIN_SALT;
-use chancel_wire::limits::{MAX_AAD, MAX_PAYLOAD};
+use chancel_wire::limits::{MAX_AAD, MAX_BATCH_BYTES, MAX_PAYLOAD};
 use chancel_wire::policyd::Quota;
 
 /// An error code of the API.
@@ -207,6 +207,22 @@ pub enum ApiError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A batch of nothing, or of too much.
+    #[error("Field 'items' must be a list of 1 to {0} objects for this operation and algorithm")]
+    BatchSize(u16),
+    /// A batch whose inputs, or outputs, do not fit together.
+    #[error(
+        "The items of the batch, or what comes of them, are together larger than {MAX_BATCH_BYTES} bytes"
+    )]
+    BatchTooLarge,
+    /// An item that is for something else than its batch says.
+    #[error("The item is for another operation than the batch")]
+    OtherOperation,
+    /// As many requests that take long are under way as one tenant may have.
+    #[error(
+        "Too many of this tenant's slow requests and batches are under way; try again when one has ended"
+    )]
+    ShareTaken,
     /// A field whose text names no operation.
     #[error("Field '{0}' names an unknown operation")]
     UnknownOperation(Field),
@@ -342,9 +358,11 @@ impl ApiError {
             Self::ApiKeyInUrl => Code::ApiKeyInUrl,
             Self::UnknownRoute => Code::UnknownRoute,
             Self::MethodNotAllowed(_) => Code::MethodNotAllowed,
-            Self::HeadTooLarge | Self::BodyTooLarge | Self::PayloadTooLarge(_) | Self::AadTooLarge => {
-                Code::TooLarge
-            }
+            Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::PayloadTooLarge(_)
+            | Self::AadTooLarge
+            | Self::BatchTooLarge => Code::TooLarge,
             Self::BodyIncomplete => Code::IncompleteBody,
             Self::MalformedHead
             | Self::SourceUnknown
@@ -356,6 +374,8 @@ impl ApiError {
             | Self::MissingField(_)
             | Self::UnknownField
             | Self::RuleWithoutCondition
+            | Self::BatchSize(_)
+            | Self::OtherOperation
             | Self::WrongField { .. } => Code::InvalidRequest,
             Self::NotBase64(field) => field.invalid_encoding(),
             Self::SaltTooShort => Code::SaltTooShort,
@@ -374,7 +394,7 @@ impl ApiError {
             Self::NameTaken => Code::NameTaken,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::IdempotencyInProgress => Code::IdempotencyInProgress,
-            Self::RateLimited(_) => Code::RateLimited,
+            Self::RateLimited(_) | Self::ShareTaken => Code::RateLimited,
             Self::KeyNotFound { operation, .. } => match operation.family() {
                 Some(Family::Kem) => Code::KemKeyNotFound,
                 Some(Family::Signature) => Code::SignatureKeyNotFound,

@@ -5,10 +5,11 @@ use crate::deadline::Deadline;
 use crate::error::ApiError;
 use crate::pipeline::policy::Authority;
 use chancel_domain::{Operation, RequestId};
-use chancel_link::Client;
+use chancel_link::{Answer, Client};
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
 use chancel_wire::metric::Sample;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// keyd.
 #[derive(Debug, Clone)]
@@ -43,29 +44,54 @@ impl KeydClient {
         deadline: Deadline,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ApiError> {
+        let (operation, request) = (what.operation, what.request);
+        let answer = self.use_for(what, deadline).await?;
+        match answer.decode() {
+            Ok(KeydReply::Output(output)) => Ok(read(output)),
+            other => Err(not_done(other.ok(), operation, request)),
+        }
+    }
+
+    /// Uses a private key on a batch of inputs; what comes of each, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::use_key`], for all of them; and each may have one of its own.
+    pub async fn use_key_on_batch(
+        &self,
+        what: Use<'_>,
+        deadline: Deadline,
+        items: usize,
+    ) -> Result<Vec<Result<Zeroizing<Vec<u8>>, ApiError>>, ApiError> {
+        let (operation, request) = (what.operation, what.request);
+        let answer = self.use_for(what, deadline).await?;
+        match answer.decode() {
+            Ok(KeydReply::Outputs(outputs)) if outputs.len() == items => Ok(outputs
+                .into_iter()
+                .map(|output| match output {
+                    Ok(bytes) => Ok(Zeroizing::new(bytes.to_vec())),
+                    Err(error) => Err(refused(error, operation, request)),
+                })
+                .collect()),
+            other => Err(not_done(other.ok(), operation, request)),
+        }
+    }
+
+    async fn use_for(&self, what: Use<'_>, deadline: Deadline) -> Result<Answer, ApiError> {
         let Use {
             authority,
             input,
-            operation,
             request,
+            ..
         } = what;
         let message = match authority {
             Authority::Permit(permit) => KeydRequest::Use { permit, input },
             Authority::BreakGlass(claims) => KeydRequest::UseInBreakGlass { claims, input },
         };
         let call = self.0.call(&message, deadline.remaining()?);
-        let answer = call.await.map_err(|error| {
+        call.await.map_err(|error| {
             tracing::debug!(%request, %error, "keyd did not answer");
             ApiError::Unavailable
-        })?;
-        match answer.decode() {
-            Ok(KeydReply::Output(output)) => Ok(read(output)),
-            Ok(KeydReply::Refused(error)) => Err(refused(error, operation, request)),
-            _ => {
-                tracing::error!(%request, "keyd answered something else than was asked");
-                Err(ApiError::Internal)
-            }
-        }
+        })
     }
 
     /// Whether keyd says that break-glass is open.
@@ -88,6 +114,17 @@ impl KeydClient {
         match answer.decode() {
             Ok(KeydReply::Metrics(samples)) => Some(samples),
             _ => None,
+        }
+    }
+}
+
+/// What an answer that brings nothing means for the caller.
+fn not_done(reply: Option<KeydReply<'_>>, operation: Operation, request: RequestId) -> ApiError {
+    match reply {
+        Some(KeydReply::Refused(error)) => refused(error, operation, request),
+        _ => {
+            tracing::error!(%request, "keyd answered something else than was asked");
+            ApiError::Internal
         }
     }
 }

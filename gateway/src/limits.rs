@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Body of one request, bytes: a full payload and a full `aad` in base64 with room to spare for JSON.
 pub const MAX_BODY: usize = 2 << 20;
 
+/// Body of a batch, bytes: 8 MiB in base64 with room to spare for JSON.
+pub const MAX_BATCH_BODY: usize = 12 << 20;
+
 /// Bytes of bodies and answers of all requests together.
 pub const MAX_BODIES: usize = 128 << 20;
 

@@ -28,6 +28,7 @@ pub mod unknown_sources;
 use crate::api::{Query, Route};
 use crate::envelope::{self, Json};
 use crate::error::ApiError;
+use crate::helpers::Helpers;
 use crate::http::proxies::Proxies;
 use crate::http::response::{self, Marks, Response};
 use crate::http::{body, request_id};
@@ -36,6 +37,7 @@ use crate::known_callers::KnownCallers;
 use crate::limits::{Claim, Limits};
 use crate::metrics::Metrics;
 use crate::policyd_client::PolicydClient;
+use crate::shares::Shares;
 use asking::Stages;
 use break_glass::BreakGlass;
 use chancel_domain::{RequestId, TenantId};
@@ -72,6 +74,10 @@ pub struct Gateway {
     pub proxies: Arc<Proxies>,
     /// What is taken at once.
     pub limits: Arc<Limits>,
+    /// What of that a tenant may have of what takes long.
+    pub shares: Arc<Shares>,
+    /// Threads for public-key work that takes long.
+    pub helpers: Helpers,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -169,12 +175,13 @@ async fn stages(
         idempotency_key: None,
     };
     let mut stages = Stages::begin(gateway, caller, noted)?;
-    if body::is_large(incoming) {
+    let most = route.max_body();
+    if body::is_large(incoming, most) {
         // Memory is not for everybody who can spell an API key.
         stages.recognise().await?;
     }
     let mut claim = gateway.limits.memory();
-    let body = body::read(incoming, &mut claim).await?;
+    let body = body::read(incoming, most, &mut claim).await?;
     if route.honours_idempotency_key() {
         match idempotency::take(&parts.headers) {
             Ok(key) => stages.with_idempotency_key(key),

@@ -5,6 +5,7 @@ mod address;
 mod threads;
 
 use crate::config::{Config, Peer, Protection, Unprotected};
+use crate::helpers::Helpers;
 use crate::http::proxies::Proxies;
 use crate::http::response::Response;
 use crate::http::tls::{self, TlsError};
@@ -19,6 +20,7 @@ use crate::pipeline::rate_limit::RateLimits;
 use crate::pipeline::unknown_sources::UnknownSources;
 use crate::pipeline::{self, Gateway};
 use crate::policyd_client::PolicydClient;
+use crate::shares::Shares;
 use address::AddressError;
 use chancel_link::{Client, Endpoint};
 use chancel_sandbox::{Access, Confinement, ConfinementError, Sandboxed};
@@ -136,6 +138,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         break_glass: Arc::default(),
         proxies: Arc::new(Proxies::new(config.trusted_proxies.clone(), config.proxy_header)),
         limits: Arc::default(),
+        shares: Arc::default(),
         metrics: Arc::default(),
     };
     let workers = match config.workers {
@@ -168,6 +171,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
 
     // 5. All threads there will ever be, and the signals.
     let serving = threads::start(workers)?;
+    let helpers = Helpers::start(workers)?;
     let runtime = threads::runtime()?;
     let mut signals = {
         let _inside = runtime.enter();
@@ -199,7 +203,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         let places = serving
             .into_iter()
             .map(|thread| {
-                let gateway = gateway(&config, &tokens, &shared, &thread, &sandboxed);
+                let gateway = gateway(&config, &tokens, &shared, &helpers, &thread, &sandboxed);
                 Place::new(thread, Api(gateway))
             })
             .collect();
@@ -227,6 +231,7 @@ struct Shared {
     break_glass: Arc<BreakGlass>,
     proxies: Arc<Proxies>,
     limits: Arc<Limits>,
+    shares: Arc<Shares>,
     metrics: Arc<Metrics>,
 }
 
@@ -242,6 +247,7 @@ fn gateway(
     config: &Config,
     tokens: &Tokens,
     shared: &Shared,
+    helpers: &Helpers,
     thread: &Handle,
     _: &Sandboxed,
 ) -> Arc<Gateway> {
@@ -262,6 +268,8 @@ fn gateway(
         break_glass: shared.break_glass.clone(),
         proxies: shared.proxies.clone(),
         limits: shared.limits.clone(),
+        shares: shared.shares.clone(),
+        helpers: helpers.clone(),
         metrics: shared.metrics.clone(),
     })
 }

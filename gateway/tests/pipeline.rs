@@ -42,6 +42,7 @@ fn a_private_key_operation_is_asked_for_with_its_digest_and_done_by_keyd() {
             algorithm: Algorithm::MlDsa65,
             version: None,
             payload: Some(_),
+            batch: None,
         },
     ] = asked.as_slice()
     else {

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::ops;
 use crate::permit::PermitBook;
 use crate::use_ledger::UseLedger;
-use chancel_domain::{Algorithm, Operation};
+use chancel_domain::Operation;
 use chancel_ledger::Batch;
 use chancel_sandbox::Sandboxed;
 use chancel_wire::frame;
@@ -38,7 +38,14 @@ pub struct Answer {
     /// The frame.
     pub frame: Zeroizing<Vec<u8>>,
     /// What came of a use of a private key: then it leaves after the record of it, and is counted then.
-    used: Option<Result<Operation, KeydError>>,
+    used: Option<Result<Used, KeydError>>,
+}
+
+/// What was done with a private key, and how often.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    operation: Operation,
+    times: usize,
 }
 
 impl Answer {
@@ -51,7 +58,7 @@ impl Answer {
     }
 
     /// One to a use, whose record must be written before.
-    fn to_use(reply: &KeydReply<'_>, used: Result<Operation, KeydError>) -> Self {
+    fn to_use(reply: &KeydReply<'_>, used: Result<Used, KeydError>) -> Self {
         Self {
             frame: seal(reply),
             used: Some(used),
@@ -140,7 +147,7 @@ impl Keyd {
         for answer in answers {
             match (answer.used, recorded) {
                 (None, _) => {}
-                (Some(Ok(operation)), Ok(())) => self.metrics.key_used(operation),
+                (Some(Ok(used)), Ok(())) => self.metrics.key_used(used.operation, used.times),
                 (Some(Err(error)), Ok(())) => self.metrics.refused(error),
                 (Some(_), Err(error)) => *answer = self.refusal(error),
             }
@@ -199,17 +206,36 @@ impl Keyd {
     }
 }
 
-/// Whether a request takes so long that it needs workers of its own.
-pub fn is_slow(body: &[u8]) -> bool {
-    let algorithm = match chancel_wire::decode(body) {
-        // Not believed: whoever says a wrong one waits in the wrong queue.
-        Ok(KeydRequest::Use { permit, .. }) => permit.unverified_claims().map(|claims| claims.algorithm).ok(),
-        Ok(KeydRequest::UseInBreakGlass { claims, .. }) => Some(claims.key.algorithm),
-        // In one queue, so that no destruction overtakes the making of what it is to destroy.
-        Ok(KeydRequest::Generate(key) | KeydRequest::Destroy(key)) => Some(key.algorithm),
-        _ => None,
-    };
-    algorithm.is_some_and(Algorithm::is_slow)
+/// How long a request takes, in kinds: each has workers and a queue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Less than a millisecond.
+    Quick,
+    /// Up to hundreds of milliseconds.
+    Batch,
+    /// Up to seconds.
+    Slow,
+}
+
+impl Pace {
+    /// Of an encoded request. Not believed: whoever says something wrong waits in the wrong queue.
+    pub fn of(body: &[u8]) -> Self {
+        let (algorithm, batch) = match chancel_wire::decode(body) {
+            Ok(KeydRequest::Use { permit, .. }) => match permit.unverified_claims() {
+                Ok(claims) => (claims.algorithm, claims.batch),
+                Err(_) => return Self::Quick,
+            },
+            Ok(KeydRequest::UseInBreakGlass { claims, .. }) => (claims.key.algorithm, claims.batch),
+            // In one queue, so that no destruction overtakes the making of what it is to destroy.
+            Ok(KeydRequest::Generate(key) | KeydRequest::Destroy(key)) => (key.algorithm, None),
+            _ => return Self::Quick,
+        };
+        match (algorithm.is_slow(), batch) {
+            (true, _) => Self::Slow,
+            (false, Some(_)) => Self::Batch,
+            (false, None) => Self::Quick,
+        }
+    }
 }
 
 /// Who may ask for what.

@@ -14,9 +14,14 @@ type Series = (&'static str, &'static str, &'static str);
 pub struct Metrics(Mutex<BTreeMap<Series, u64>>);
 
 impl Metrics {
-    /// A private key was used.
-    pub fn key_used(&self, operation: Operation) {
-        self.count("chancel_keyd_key_uses_total", "operation", operation.name());
+    /// A private key was used so many times.
+    pub fn key_used(&self, operation: Operation, times: usize) {
+        self.add(
+            "chancel_keyd_key_uses_total",
+            "operation",
+            operation.name(),
+            u64::try_from(times).unwrap_or(u64::MAX),
+        );
     }
 
     /// A request was refused or failed.
@@ -48,9 +53,13 @@ impl Metrics {
     }
 
     fn count(&self, name: &'static str, label: &'static str, value: &'static str) -> u64 {
+        self.add(name, label, value, 1)
+    }
+
+    fn add(&self, name: &'static str, label: &'static str, value: &'static str, more: u64) -> u64 {
         let mut series = self.series();
         let counter = series.entry((name, label, value)).or_default();
-        *counter = counter.saturating_add(1);
+        *counter = counter.saturating_add(more);
         *counter
     }
 

@@ -8,36 +8,92 @@ mod sign;
 mod unwrap;
 
 use crate::keyring::{Keyring, ReadyKey};
-use crate::verified::VerifiedUse;
+use crate::verified::{Inputs, VerifiedUse};
+use chancel_domain::batch::MAX_SLOW_BATCH;
 use chancel_wire::keyd::{InventoryEntry, KeyIdentity, KeydError, KeydReply, UseInput};
-use chancel_wire::limits::INVENTORY_PAGE;
+use chancel_wire::limits::{INVENTORY_PAGE, MAX_BATCH_BYTES};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Does what was permitted.
+/// What came of one input.
+pub type Output = Result<Zeroizing<Vec<u8>>, KeydError>;
+
+/// What came of a use.
+pub enum Outputs {
+    /// Of one input.
+    One(Zeroizing<Vec<u8>>),
+    /// Of each input of a batch, in their order.
+    Batch(Vec<Output>),
+}
+
+impl Outputs {
+    /// How many inputs gave something.
+    pub fn succeeded(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Batch(outputs) => outputs.iter().filter(|output| output.is_ok()).count(),
+        }
+    }
+}
+
+/// Does what was permitted. In a batch an input that gives nothing is that input's matter.
 ///
 /// # Errors
-/// Those of finding the key, `Undecryptable`, `InvalidInput` and `SelfCheckFailed`.
-pub fn perform(keyring: &Keyring, permitted: &VerifiedUse<'_>) -> Result<Zeroizing<Vec<u8>>, KeydError> {
+/// Those of finding the keys; of one input also `Undecryptable`, `InvalidInput` and `SelfCheckFailed`.
+pub fn perform(keyring: &Keyring, permitted: &VerifiedUse<'_>) -> Result<Outputs, KeydError> {
     let key = keyring.key(permitted.key())?;
-    match *permitted.input() {
-        UseInput::Decrypt { ciphertext, aad } => decrypt::decrypt(permitted.key(), &key, ciphertext, aad),
-        UseInput::Unwrap { wrapped_key } => unwrap::unwrap(permitted.key(), &key, wrapped_key),
-        UseInput::Decapsulate { kem_ciphertext } => {
-            decapsulate::decapsulate(permitted.key(), &key, kem_ciphertext)
+    let keys = Keys {
+        identity: permitted.key(),
+        key: &key,
+        target: match permitted.target() {
+            None => None,
+            Some(target) => Some((target, keyring.key(target)?)),
+        },
+    };
+    match permitted.inputs() {
+        Inputs::One(input) => keys.perform(input).map(Outputs::One),
+        Inputs::Batch(inputs) if is_too_much(permitted.key(), inputs) => Err(KeydError::InvalidInput),
+        Inputs::Batch(inputs) => {
+            let mut room = MAX_BATCH_BYTES;
+            let outputs = inputs.iter().map(|input| {
+                let output = keys.perform(input)?;
+                // The answer has to fit into a frame.
+                room = room.checked_sub(output.len()).ok_or(KeydError::InvalidInput)?;
+                Ok(output)
+            });
+            Ok(Outputs::Batch(outputs.collect()))
         }
-        UseInput::Sign(ref content) => sign::sign(permitted.key(), &key, content),
-        UseInput::Rewrap { ciphertext, aad } => {
-            // A rewrap without a target is no verified use.
-            let target = permitted.target().ok_or(KeydError::PermitForOtherOperation)?;
-            rewrap::rewrap(
-                permitted.key(),
-                &key,
-                target,
-                &*keyring.key(target)?,
-                ciphertext,
-                aad,
-            )
+    }
+}
+
+/// Whether a batch would hold the one worker of slow requests for more than others wait.
+fn is_too_much(key: &KeyIdentity, inputs: &[UseInput<'_>]) -> bool {
+    key.algorithm.is_slow() && inputs.len() > MAX_SLOW_BATCH.into()
+}
+
+/// The keys of a use.
+struct Keys<'a> {
+    identity: &'a KeyIdentity,
+    key: &'a ReadyKey,
+    /// Of a rewrap.
+    target: Option<(&'a KeyIdentity, Arc<ReadyKey>)>,
+}
+
+impl Keys<'_> {
+    fn perform(&self, input: &UseInput<'_>) -> Output {
+        let (identity, key) = (self.identity, self.key);
+        match *input {
+            UseInput::Decrypt { ciphertext, aad } => decrypt::decrypt(identity, key, ciphertext, aad),
+            UseInput::Unwrap { wrapped_key } => unwrap::unwrap(identity, key, wrapped_key),
+            UseInput::Decapsulate { kem_ciphertext } => {
+                decapsulate::decapsulate(identity, key, kem_ciphertext)
+            }
+            UseInput::Sign(ref content) => sign::sign(identity, key, content),
+            UseInput::Rewrap { ciphertext, aad } => {
+                // A rewrap without a target is no verified use.
+                let (target, target_key) = self.target.as_ref().ok_or(KeydError::PermitForOtherOperation)?;
+                rewrap::rewrap(identity, key, target, target_key, ciphertext, aad)
+            }
         }
     }
 }

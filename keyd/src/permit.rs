@@ -5,10 +5,10 @@
 
 mod replay;
 
-use crate::verified::{self, VerifiedUse};
+use crate::verified::{self, Inputs, VerifiedUse};
 use aws_lc_rs::rand;
 use chancel_domain::Operation;
-use chancel_wire::keyd::{KeydError, PermitKeyGrant, UseInput};
+use chancel_wire::keyd::{KeydError, PermitKeyGrant};
 use chancel_wire::limits::{PERMIT_KEY_LIFETIME, permit_lifetime};
 use chancel_wire::permit::{PayloadDigest, PermitClaims, PermitKey, SignedPermit};
 use replay::ReplayWindow;
@@ -82,7 +82,7 @@ impl PermitBook {
         })
     }
 
-    /// Believes a permit, once: authentic, in time, for this operation and this input, and not used before.
+    /// Believes a permit, once: authentic, in time, for this operation and this input (or all of a batch), and not used before.
     ///
     /// # Errors
     /// The first of `PermitForged`, `PermitExpired`, `PermitForOtherPayload`, `PermitForOtherOperation` and
@@ -96,16 +96,13 @@ impl PermitBook {
         if PayloadDigest::of(input) != claims.payload {
             return Err(KeydError::PermitForOtherPayload);
         }
-        let input: UseInput<'a> = chancel_wire::decode(input).map_err(|_| KeydError::Malformed)?;
+        let inputs = Inputs::decode(input, claims.batch)?;
         let rewraps = claims.operation == Operation::Rewrap;
-        if input.operation() != claims.operation
-            || !verified::suits(&input, &verified::key_of(&claims))
-            || rewraps != claims.target.is_some()
-        {
+        if !inputs.suit(claims.operation, &verified::key_of(&claims)) || rewraps != claims.target.is_some() {
             return Err(KeydError::PermitForOtherOperation);
         }
         self.spend(&claims)?;
-        Ok(VerifiedUse::by_permit(Believed(claims), input))
+        Ok(VerifiedUse::by_permit(Believed(claims), inputs))
     }
 
     fn check_authentic(&self, claims: &PermitClaims, permit: &SignedPermit) -> Result<(), KeydError> {
@@ -127,7 +124,7 @@ impl PermitBook {
     /// A permit that lives longer than any permit may is refused like one that has outlived itself.
     fn check_in_time(&self, claims: &PermitClaims) -> Result<(), KeydError> {
         let now = self.now_ms();
-        let latest = now.saturating_add(millis(permit_lifetime(claims.algorithm)));
+        let latest = now.saturating_add(millis(permit_lifetime(claims.algorithm, claims.batch)));
         if (now..=latest).contains(&claims.expires_at_ms) {
             Ok(())
         } else {

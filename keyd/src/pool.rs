@@ -1,8 +1,8 @@
 //! The workers: a fixed number of threads a role, and a bounded queue in front of each role's. Roles share no
 //! worker and no queue, so whatever the gateway sends or does not read, policyd's requests are begun. Nor do slow requests
-//! with others: behind a signature of seconds nobody waits but who wants another.
+//! with others, nor batches: behind a signature of seconds nobody waits but who wants another.
 
-use crate::dispatch::{self, Keyd};
+use crate::dispatch::{Keyd, Pace};
 use crate::listen::AuthenticatedPeer;
 use crate::round::Round;
 use chancel_wire::hello::Role;
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 1024;
 /// The same of slow requests: one waits for seconds behind so many.
 const SLOW_QUEUE: usize = 16;
+/// The same of batches: one waits for a second or so behind so many.
+const BATCH_QUEUE: usize = 16;
 /// Bytes of requests that may wait or be worked on; a request beyond is refused at once.
 const QUEUE_BYTES: usize = 128 << 20;
 
@@ -32,6 +34,8 @@ pub type Job = Box<dyn FnOnce(&mut Round) + Send>;
 pub struct Pools {
     keyd: Arc<Keyd>,
     gateway: Pool,
+    /// The gateway's that are many in one.
+    batches: Pool,
     /// The gateway's that take milliseconds and more.
     slow: Pool,
     policyd: Pool,
@@ -41,9 +45,9 @@ pub struct Pools {
 
 impl Pools {
     /// Threads that [`Self::start`] makes beside those it is asked for.
-    pub const SLOW_WORKERS: usize = 2;
+    pub const FIXED_WORKERS: usize = 3;
 
-    /// Starts so many workers for the gateway and for policyd, and one more for the slow requests of each. Each reports at
+    /// Starts so many workers for the gateway and for policyd, one for batches, and one for the slow requests of each. Each reports at
     /// `running`.
     ///
     /// # Errors
@@ -57,6 +61,7 @@ impl Pools {
         Ok(Self {
             keyd: Arc::clone(keyd),
             gateway: Pool::start("gateway", gateway, QUEUE, ROUND, keyd, running)?,
+            batches: Pool::start("batches", 1, BATCH_QUEUE, Duration::ZERO, keyd, running)?,
             slow: Pool::start("slow", 1, SLOW_QUEUE, Duration::ZERO, keyd, running)?,
             // What policyd and operators ask for waits for the disk, each for its own.
             policyd: Pool::start("policyd", policyd, QUEUE, Duration::ZERO, keyd, running)?,
@@ -71,12 +76,13 @@ impl Pools {
 
     /// The workers that answer a request of a peer.
     pub fn of(&self, peer: AuthenticatedPeer, request: &[u8]) -> &Pool {
-        match (peer.role(), dispatch::is_slow(request)) {
-            (Role::Gateway, false) => &self.gateway,
-            (Role::Gateway, true) => &self.slow,
+        match (peer.role(), Pace::of(request)) {
+            (Role::Gateway, Pace::Quick) => &self.gateway,
+            (Role::Gateway, Pace::Batch) => &self.batches,
+            (Role::Gateway, Pace::Slow) => &self.slow,
             // The operator comes when policyd is down, and must not wait behind the gateway.
-            (Role::Policyd | Role::Operator, false) => &self.policyd,
-            (Role::Policyd | Role::Operator, true) => &self.slow_policyd,
+            (Role::Policyd | Role::Operator, Pace::Quick | Pace::Batch) => &self.policyd,
+            (Role::Policyd | Role::Operator, Pace::Slow) => &self.slow_policyd,
         }
     }
 }

@@ -111,7 +111,7 @@ impl Rig {
 
     /// Workers for it, one a role.
     pub(crate) fn pools(&self) -> Pools {
-        let running = Arc::new(Barrier::new(3 + Pools::SLOW_WORKERS));
+        let running = Arc::new(Barrier::new(3 + Pools::FIXED_WORKERS));
         let pools = Pools::start(&self.keyd, 1, 1, &running).unwrap();
         running.wait();
         pools

@@ -170,7 +170,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         .map_or(cores.saturating_mul(per_core), NonZeroUsize::get)
         .min(256);
     let running = Arc::new(Barrier::new(
-        workers + POLICYD_WORKERS + Pools::SLOW_WORKERS + unix::CONNECTIONS + 2,
+        workers + POLICYD_WORKERS + Pools::FIXED_WORKERS + unix::CONNECTIONS + 2,
     ));
     let keyd = Arc::new(Keyd::new(Parts {
         keyring,

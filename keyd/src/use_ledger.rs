@@ -8,6 +8,7 @@ mod refusals;
 
 use crate::break_glass::{Incident, NotRecorded};
 use crate::metrics::name_of;
+use crate::ops::Outputs;
 use crate::verified::{Authority, VerifiedUse};
 use chancel_domain::tenant::Name;
 use chancel_ledger::{
@@ -91,9 +92,9 @@ impl UseLedger {
     pub fn used_in_break_glass(
         &self,
         done: &VerifiedUse<'_>,
-        result: Result<(), KeydError>,
+        performed: &Result<Outputs, KeydError>,
     ) -> Result<(), NotRecorded> {
-        self.append_durable(&of_use(done, result))
+        self.append_durable(&of_use(done, performed))
     }
 
     /// Records that a key was made or destroyed; it is on the disk when this returns.
@@ -212,7 +213,7 @@ impl UseLedger {
 }
 
 /// The record of a use and of what came of it.
-pub fn of_use(done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Event<'static> {
+pub fn of_use(done: &VerifiedUse<'_>, performed: &Result<Outputs, KeydError>) -> Event<'static> {
     let (key, caller) = (done.key(), done.caller());
     let payload = Hash::from_bytes(*done.payload().as_bytes());
     let (permit, payload) = match done.authority() {
@@ -226,12 +227,16 @@ pub fn of_use(done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Event<'s
         ),
         Authority::BreakGlass => (None, Some(payload)),
     };
+    let items = done.inputs().batch();
+    let failed = items
+        .zip(performed.as_ref().ok())
+        .map(|(items, outputs)| items.saturating_sub(outputs.succeeded()));
     Event::Use(Use {
         tenant: done.tenant(),
         api_key: caller.api_key,
         api_key_version: caller.api_key_version,
         request: caller.request,
-        operation: done.input().operation(),
+        operation: done.operation(),
         algorithm: key.algorithm,
         key_version: key.version,
         key: key.handle,
@@ -242,7 +247,13 @@ pub fn of_use(done: &VerifiedUse<'_>, result: Result<(), KeydError>) -> Event<'s
         }),
         permit,
         payload,
-        result: result.map_or_else(name_of, |()| "ok"),
+        items,
+        failed: failed.filter(|failed| *failed > 0),
+        result: match (performed, failed) {
+            (Err(error), _) => name_of(*error),
+            (Ok(_), None | Some(0)) => "ok",
+            (Ok(_), Some(_)) => "partial",
+        },
         break_glass: done.authority() == Authority::BreakGlass,
     })
 }

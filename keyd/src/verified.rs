@@ -5,7 +5,7 @@
 
 use crate::break_glass::Open;
 use crate::permit::Believed;
-use chancel_domain::{ApiKeyId, Operation, RequestId, TenantId};
+use chancel_domain::{ApiKeyId, BatchSize, Operation, RequestId, TenantId};
 use chancel_wire::keyd::{BreakGlassClaims, KeyIdentity, KeydError, UseInput};
 use chancel_wire::permit::{PayloadDigest, PermitClaims};
 
@@ -15,8 +15,53 @@ pub struct VerifiedUse<'a> {
     target: Option<KeyIdentity>,
     caller: Caller,
     payload: PayloadDigest,
-    input: UseInput<'a>,
+    operation: Operation,
+    inputs: Inputs<'a>,
     authority: Authority,
+}
+
+/// What a key is used on.
+pub enum Inputs<'a> {
+    /// One input.
+    One(UseInput<'a>),
+    /// Some, all of one operation; the use has a result for each.
+    Batch(Vec<UseInput<'a>>),
+}
+
+impl<'a> Inputs<'a> {
+    /// Reads what a permit, or a claim in break-glass, says is one input or a batch of so many.
+    ///
+    /// # Errors
+    /// `Malformed` for anything else.
+    pub(crate) fn decode(bytes: &'a [u8], batch: Option<BatchSize>) -> Result<Self, KeydError> {
+        match batch {
+            None => chancel_wire::decode(bytes).map(Self::One),
+            Some(size) => chancel_wire::decode_list(bytes, size.number().into()).map(Self::Batch),
+        }
+        .map_err(|_| KeydError::Malformed)
+    }
+
+    /// Whether all of them are inputs of an operation that a key takes.
+    pub(crate) fn suit(&self, operation: Operation, key: &KeyIdentity) -> bool {
+        operation.family() == Some(key.algorithm.family())
+            && self.as_slice().iter().all(|input| input.operation() == operation)
+    }
+
+    /// All of them.
+    pub const fn as_slice(&self) -> &[UseInput<'a>] {
+        match self {
+            Self::One(input) => std::slice::from_ref(input),
+            Self::Batch(inputs) => inputs.as_slice(),
+        }
+    }
+
+    /// How many, when they are a batch.
+    pub const fn batch(&self) -> Option<usize> {
+        match self {
+            Self::One(_) => None,
+            Self::Batch(inputs) => Some(inputs.len()),
+        }
+    }
 }
 
 /// On whose behalf.
@@ -46,7 +91,7 @@ pub enum Authority {
 
 impl<'a> VerifiedUse<'a> {
     /// What a believed permit permits.
-    pub(crate) fn by_permit(Believed(claims): Believed, input: UseInput<'a>) -> Self {
+    pub(crate) fn by_permit(Believed(claims): Believed, inputs: Inputs<'a>) -> Self {
         Self {
             key: key_of(&claims),
             target: claims.target.map(|target| KeyIdentity {
@@ -61,7 +106,8 @@ impl<'a> VerifiedUse<'a> {
                 request: claims.request,
             },
             payload: claims.payload,
-            input,
+            operation: claims.operation,
+            inputs,
             authority: Authority::Permit {
                 epoch: claims.epoch,
                 serial: claims.serial,
@@ -81,8 +127,10 @@ impl<'a> VerifiedUse<'a> {
         input: &'a [u8],
     ) -> Result<Self, KeydError> {
         let payload = PayloadDigest::of(input);
-        let input: UseInput<'a> = chancel_wire::decode(input).map_err(|_| KeydError::Malformed)?;
-        if input.operation() == Operation::Rewrap || !suits(&input, &claims.key) {
+        let inputs = Inputs::decode(input, claims.batch)?;
+        // A batch has an input.
+        let operation = inputs.as_slice().first().ok_or(KeydError::Malformed)?.operation();
+        if operation == Operation::Rewrap || !inputs.suit(operation, &claims.key) {
             return Err(KeydError::PermitForOtherOperation);
         }
         if claims.key.tenant != claims.tenant {
@@ -97,7 +145,8 @@ impl<'a> VerifiedUse<'a> {
                 request: claims.request,
             },
             payload,
-            input,
+            operation,
+            inputs,
             authority: Authority::BreakGlass,
         })
     }
@@ -127,9 +176,14 @@ impl<'a> VerifiedUse<'a> {
         &self.payload
     }
 
-    /// The input.
-    pub const fn input(&self) -> &UseInput<'a> {
-        &self.input
+    /// What is done.
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// On what.
+    pub const fn inputs(&self) -> &Inputs<'a> {
+        &self.inputs
     }
 
     /// By what it may be done.
@@ -146,9 +200,4 @@ pub(crate) const fn key_of(claims: &PermitClaims) -> KeyIdentity {
         version: claims.key_version,
         handle: claims.key,
     }
-}
-
-/// Whether a key is of the family that an input's operation takes.
-pub(crate) fn suits(input: &UseInput<'_>, key: &KeyIdentity) -> bool {
-    input.operation().family() == Some(key.algorithm.family())
 }

@@ -154,6 +154,9 @@ pub struct Decision<'a> {
     /// For which other key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<KeyReference>,
+    /// How many inputs it is for, when it is for a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<u16>,
     /// The permit that was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permit: Option<PermitReference>,
@@ -260,7 +263,13 @@ pub struct Use<'a> {
     /// SHA-256 of the input, where no permit says it.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_text")]
     pub payload: Option<Hash>,
-    /// `ok`, or why nothing came of it.
+    /// On how many inputs, when they are a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<usize>,
+    /// How many of a batch gave nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<usize>,
+    /// `ok`, `partial` for a batch some of which failed, or why nothing came of it.
     pub result: &'a str,
     /// Whether it was done without a permit because break-glass was open.
     #[serde(skip_serializing_if = "is_false")]

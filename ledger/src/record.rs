@@ -31,6 +31,7 @@ pub struct Record<'a> {
     pub target: Option<RecordedKey<'a>>,
     #[serde(borrow)]
     pub permit: Option<RecordedPermit<'a>>,
+    pub items: Option<u64>,
     #[serde(borrow, default, deserialize_with = "borrowed")]
     pub rule: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "borrowed")]

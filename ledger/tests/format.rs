@@ -33,6 +33,7 @@ fn decision() -> Decision<'static> {
             key_version: KeyVersion::new(7).unwrap(),
             key: KeyHandle::from_bytes([8; 16]),
         }),
+        items: None,
         permit: Some(PermitReference {
             epoch: 9,
             serial: 10,
@@ -67,6 +68,8 @@ fn used() -> Use<'static> {
         target,
         permit,
         payload: None,
+        items: None,
+        failed: None,
         result: "ok",
         break_glass: false,
     }
@@ -147,6 +150,26 @@ fn each_event_has_its_form() {
         written(Event::Use(used())),
         format!(
             "\"kind\":\"use\",{caller},\"operation\":\"sign\",{of_key},{target},{permit},\"result\":\"ok\""
+        )
+    );
+    let batch = Decision {
+        items: Some(7),
+        ..decision()
+    };
+    assert_eq!(
+        written(Event::Allow(batch)),
+        format!("\"kind\":\"allow\",{caller},{asked},{of_key},{target},\"items\":7,{permit}")
+    );
+    let batch = Use {
+        items: Some(7),
+        failed: Some(1),
+        result: "partial",
+        ..used()
+    };
+    assert_eq!(
+        written(Event::Use(batch)),
+        format!(
+            "\"kind\":\"use\",{caller},\"operation\":\"sign\",{of_key},{target},{permit},\"items\":7,\"failed\":1,\"result\":\"partial\""
         )
     );
     let without = Use {

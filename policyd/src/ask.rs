@@ -85,6 +85,8 @@ impl Asks {
             let request = Request {
                 operation: ask.operation(),
                 algorithm: ask.algorithm(),
+                target: ask.target_algorithm(),
+                batch: ask.batch(),
                 source: caller.source,
                 now_ms: turn.now_ms(),
                 is_repeated: matches!(begun, Some(Begun::Again(_))),
@@ -128,6 +130,7 @@ impl Asks {
                     target_algorithm,
                     target_version,
                     payload,
+                    ..
                 } => {
                     let wanted = use_key::Wanted {
                         algorithm,
@@ -170,6 +173,8 @@ impl Asks {
                 // The rules of standing look at none of these.
                 operation: Operation::ReadTenant,
                 algorithm: None,
+                target: None,
+                batch: None,
                 terms: plans.of(known.standing.plan),
                 counters: &Counters::default(),
                 deny_rules: None,

@@ -3,7 +3,7 @@
 
 use crate::api_keys::ServiceContext;
 use crate::rules::{CHAIN, Context, RuleEntry, Ruling};
-use chancel_domain::{Algorithm, Operation};
+use chancel_domain::{Algorithm, BatchSize, Operation};
 use chancel_wire::policyd::{DenyReason, Explanation, Finding, Rule, Step};
 use std::net::IpAddr;
 
@@ -15,6 +15,7 @@ pub struct Grant {
     context: ServiceContext,
     operation: Operation,
     algorithm: Option<Algorithm>,
+    batch: Option<BatchSize>,
     source: IpAddr,
 }
 
@@ -32,6 +33,11 @@ impl Grant {
     /// With a key of which algorithm.
     pub const fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
+    }
+
+    /// With how many inputs, when they are a batch.
+    pub const fn batch(&self) -> Option<BatchSize> {
+        self.batch
     }
 
     /// From where.
@@ -63,6 +69,7 @@ pub fn decide(caller: &ServiceContext, context: &Context<'_>) -> Decision {
             context: *caller,
             operation: context.operation,
             algorithm: context.algorithm,
+            batch: context.batch,
             source: context.source,
         }),
     }

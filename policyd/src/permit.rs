@@ -71,7 +71,7 @@ impl PermitIssuer {
         let mut current = self.current();
         let current = current.as_mut().ok_or(NoPermitKey)?;
         let age = current.received.elapsed();
-        let lifetime = permit_lifetime(key.algorithm);
+        let lifetime = permit_lifetime(key.algorithm, grant.batch());
         if age + lifetime >= PERMIT_KEY_LIFETIME {
             return Err(NoPermitKey);
         }
@@ -95,6 +95,7 @@ impl PermitIssuer {
                 version: target.version,
                 key: target.handle,
             }),
+            batch: grant.batch(),
         };
         self.issued.fetch_add(1, Ordering::Relaxed);
         let permit = current.key.key.sign(&claims);
@@ -177,7 +178,7 @@ mod tests {
             .issue(&grant(), &key(), None, PayloadDigest::of(b"input"))
             .unwrap();
         let expires = permit.unverified_claims().unwrap().expires_at_ms;
-        let lifetime = millis(permit_lifetime(key().algorithm));
+        let lifetime = millis(permit_lifetime(key().algorithm, None));
         assert!((50_000 + lifetime..50_000 + lifetime + 1000).contains(&expires));
     }
 }

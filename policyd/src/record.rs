@@ -4,7 +4,7 @@
 use crate::api_keys::ServiceContext;
 use crate::decide::Grant;
 use crate::rules::Context;
-use chancel_domain::{KeyVersion, Operation};
+use chancel_domain::{BatchSize, KeyVersion, Operation};
 use chancel_ledger::{
     Change, Decision, Details, Event, Hash, KeyReference, Ledger, PermitReference, Position, Sync, Unwritable,
 };
@@ -138,6 +138,7 @@ pub fn of_allowance(grant: &Grant, about: RecordedKey<'_>, permit: Option<&Permi
             key_version: key.version,
             key: key.handle,
         }),
+        items: grant.batch().map(BatchSize::number),
         permit: permit.map(|claims| PermitReference {
             epoch: claims.epoch,
             serial: claims.serial,
@@ -166,6 +167,7 @@ pub fn of_denial(
         key_version: None,
         key: None,
         target: None,
+        items: context.batch.map(BatchSize::number),
         permit: None,
         rule: Some(rule.name()),
         reason: Some(reason.name()),

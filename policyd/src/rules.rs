@@ -20,7 +20,7 @@ pub use counters::{Counters, KeyCounts};
 
 use crate::api_keys::Standing;
 use chancel_domain::plan::Terms;
-use chancel_domain::{Algorithm, DenyRule, Operation};
+use chancel_domain::{Algorithm, BatchSize, DenyRule, Operation};
 use chancel_wire::policyd::DenyReason;
 use std::net::IpAddr;
 
@@ -32,6 +32,10 @@ pub struct Context<'a> {
     pub operation: Operation,
     /// With a key of which algorithm, where the operation names one.
     pub algorithm: Option<Algorithm>,
+    /// For a key of which algorithm, where a ciphertext is to be rewrapped.
+    pub target: Option<Algorithm>,
+    /// With how many inputs, when they are a batch.
+    pub batch: Option<BatchSize>,
     /// From where.
     pub source: IpAddr,
     /// Unix milliseconds.
@@ -42,6 +46,18 @@ pub struct Context<'a> {
     pub counters: &'a Counters,
     /// The tenant's own rules; `None` when they could not be read.
     pub deny_rules: Option<&'a [DenyRule]>,
+}
+
+impl Context<'_> {
+    /// How many calls, and how many uses of a private key where one is used, come of it.
+    pub fn uses(&self) -> u64 {
+        self.batch.map_or(1, |batch| batch.number().into())
+    }
+
+    /// Whether something holds of each algorithm that the request names; of none, where it names none.
+    pub fn each_algorithm(&self, mut holds: impl FnMut(Option<Algorithm>) -> bool) -> bool {
+        holds(self.algorithm) && self.target.is_none_or(|target| holds(Some(target)))
+    }
 }
 
 /// What a rule says. There is no "allow": a rule can only refrain from denying.

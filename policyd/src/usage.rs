@@ -71,6 +71,8 @@ pub struct Counted {
     pub operation: Operation,
     /// The key, where a permit was issued.
     pub key: Option<(Algorithm, KeyVersion)>,
+    /// How many times: as many as a batch has items.
+    pub times: u64,
 }
 
 impl Counted {
@@ -80,6 +82,7 @@ impl Counted {
             tenant: grant.context().tenant(),
             operation: grant.operation(),
             key: permit.map(|claims| (claims.algorithm, claims.key_version)),
+            times: grant.batch().map_or(1, |batch| batch.number().into()),
         }
     }
 
@@ -161,10 +164,10 @@ impl Usage {
         for counted in decisions {
             let tenant = counted.tenant;
             if counts(counted.operation) {
-                add(&mut state.calls, &(tenant, month));
+                add(&mut state.calls, &(tenant, month), counted.times);
             }
             if let Some((algorithm, version)) = counted.use_of_key() {
-                add(&mut state.uses, &(tenant, algorithm, day));
+                add(&mut state.uses, &(tenant, algorithm, day), counted.times);
                 let key = (tenant, algorithm, version);
                 let last = state.last_used.entry(key).or_insert(time_ms);
                 *last = time_ms.max(*last);
@@ -254,9 +257,9 @@ fn total<K: Hash + Eq>(
     entry(counts, key, load).map(|count| count.total)
 }
 
-fn add<K: Hash + Eq>(counts: &mut HashMap<K, Count>, key: &K) {
+fn add<K: Hash + Eq>(counts: &mut HashMap<K, Count>, key: &K, times: u64) {
     match counts.get_mut(key) {
-        Some(count) => count.total += 1,
+        Some(count) => count.total = count.total.saturating_add(times),
         // Nothing comes between the two on the one thread that serves.
         None => tracing::error!("a use was not counted: it had not been prepared"),
     }

@@ -6,7 +6,7 @@
 //! is answered with an empty body at once, whatever else is under way.
 
 use crate::codec::encode_after;
-use crate::limits::MAX_FRAME_BODY;
+use crate::limits::{MAX_FRAME_BODY, MAX_PAYLOAD};
 use serde::Serialize;
 use zeroize::Zeroize;
 
@@ -70,6 +70,8 @@ pub struct FrameBuffer {
 }
 
 const READ_SIZE: usize = 16 << 10;
+/// Room that is kept between frames.
+const KEPT: usize = MAX_PAYLOAD + (64 << 10);
 
 impl FrameBuffer {
     /// An empty buffer.
@@ -82,6 +84,11 @@ impl FrameBuffer {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
+            if self.bytes.len() > KEPT {
+                // A batch has passed, and the next one may be long in coming.
+                self.bytes.zeroize();
+                self.bytes = Vec::new();
+            }
         } else if self.start > 0 && self.bytes.len() - self.end < READ_SIZE {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end -= self.start;

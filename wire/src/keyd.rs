@@ -4,7 +4,9 @@
 use crate::metric::Sample;
 use crate::permit::{PermitKey, SignedPermit};
 use chancel_domain::tenant::Name;
-use chancel_domain::{Algorithm, ApiKeyId, Content, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
+use chancel_domain::{
+    Algorithm, ApiKeyId, BatchSize, Content, KeyHandle, KeyVersion, Operation, RequestId, TenantId,
+};
 use serde::{Deserialize, Serialize};
 
 /// A request to keyd. The gateway may ask for [`KeydRequest::Use`], [`KeydRequest::UseInBreakGlass`],
@@ -17,7 +19,7 @@ pub enum KeydRequest<'a> {
     Use {
         /// Policyd's statement that this may be done.
         permit: SignedPermit,
-        /// An encoded [`UseInput`]; the permit holds its SHA-256.
+        /// An encoded [`UseInput`], or for a permit of a batch a list of them; the permit holds its SHA-256.
         #[serde(borrow, with = "serde_bytes")]
         input: &'a [u8],
     },
@@ -47,7 +49,7 @@ pub enum KeydRequest<'a> {
     UseInBreakGlass {
         /// What the gateway says of the request; in break-glass it is believed.
         claims: BreakGlassClaims,
-        /// An encoded [`UseInput`].
+        /// An encoded [`UseInput`], or for claims of a batch a list of them.
         #[serde(borrow, with = "serde_bytes")]
         input: &'a [u8],
     },
@@ -104,6 +106,8 @@ pub struct BreakGlassClaims {
     pub request: RequestId,
     /// With which private key.
     pub key: KeyIdentity,
+    /// How many inputs it is for; `None` for a single one.
+    pub batch: Option<BatchSize>,
 }
 
 /// What names one private key in full: all of it stands in the key file's authenticated header.
@@ -206,6 +210,8 @@ pub enum KeydReply<'a> {
     AuditKey(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
     /// Break-glass as it stands.
     BreakGlass(BreakGlassState),
+    /// The results of a batch, in the order of its inputs: what [`KeydReply::Output`] would be, or why there is none.
+    Outputs(#[serde(borrow)] Vec<Result<&'a serde_bytes::Bytes, KeydError>>),
 }
 
 /// A permit key with what policyd must know to use it.

@@ -15,4 +15,4 @@ pub mod metric;
 pub mod permit;
 pub mod policyd;
 
-pub use codec::{DecodeError, decode, encode};
+pub use codec::{DecodeError, decode, decode_list, encode, encode_list};

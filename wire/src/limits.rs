@@ -1,10 +1,10 @@
 //! Every bound of the protocol, each defined once and used by both sides.
 
-use chancel_domain::Algorithm;
+use chancel_domain::{Algorithm, BatchSize};
 use std::time::Duration;
 
 /// Version of everything in this crate. Peers of different versions refuse each other in the hello.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// Plaintext or message of one request, bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;
@@ -12,8 +12,12 @@ pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Caller's additional authenticated data, bytes.
 pub const MAX_AAD: usize = 16 << 10;
 
-/// Body of one frame, bytes: a full payload, a full `aad`, and room for the envelope, a permit and a signature.
-pub const MAX_FRAME_BODY: usize = MAX_PAYLOAD + MAX_AAD + (16 << 10);
+/// Inputs of a batch together, and its outputs together, bytes: 8 MiB.
+pub const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// Body of one frame, bytes: a full batch, with room for a permit and for what each of its items has beside its bytes. A
+/// single payload with its `aad` is far smaller.
+pub const MAX_FRAME_BODY: usize = MAX_BATCH_BYTES + (64 << 10);
 
 /// Requests under way on one connection; one more is answered with an overload error.
 pub const MAX_IN_FLIGHT: usize = 512;
@@ -30,6 +34,9 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_millis(800);
 /// How long a use of a private key of a slow algorithm may take: a signature takes up to seconds, and may wait for others.
 pub const SLOW_DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long a batch may take: hundreds of signatures, and batches of others before it.
+pub const BATCH_DEADLINE: Duration = Duration::from_secs(10);
+
 /// How long a lifecycle request may take: it waits for several fsyncs.
 pub const LIFECYCLE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -43,12 +50,13 @@ pub const OPERATOR_SILENCE_LIMIT: Duration = Duration::from_secs(5);
 /// How long a permit can be used after policyd issued it.
 pub const PERMIT_LIFETIME: Duration = Duration::from_secs(5);
 
-/// How long a permit for a key of an algorithm can be used: one for a slow algorithm may wait in keyd for its turn.
-pub const fn permit_lifetime(algorithm: Algorithm) -> Duration {
-    if algorithm.is_slow() {
-        SLOW_DEADLINE
-    } else {
-        PERMIT_LIFETIME
+/// How long a permit for a key of an algorithm can be used: one for a slow algorithm or a batch may wait in keyd for its
+/// turn.
+pub const fn permit_lifetime(algorithm: Algorithm, batch: Option<BatchSize>) -> Duration {
+    match (algorithm.is_slow(), batch) {
+        (true, _) => SLOW_DEADLINE,
+        (false, Some(_)) => BATCH_DEADLINE,
+        (false, None) => PERMIT_LIFETIME,
     }
 }
 

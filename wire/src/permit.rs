@@ -6,7 +6,7 @@
 
 use crate::codec::{DecodeError, decode, encode};
 use aws_lc_rs::{digest, hmac};
-use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, BatchSize, KeyHandle, KeyVersion, Operation, RequestId, TenantId};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -23,7 +23,7 @@ const LABEL: &[u8] = b"chancel permit v1\0";
 pub struct PayloadDigest([u8; DIGEST_LEN]);
 
 impl PayloadDigest {
-    /// Hashes an encoded [`crate::keyd::UseInput`].
+    /// Hashes an encoded [`crate::keyd::UseInput`], or an encoded batch of them.
     pub fn of(encoded_input: &[u8]) -> Self {
         let hash = digest::digest(&digest::SHA256, encoded_input);
         let mut bytes = [0; DIGEST_LEN];
@@ -67,6 +67,8 @@ pub struct PermitClaims {
     pub payload: PayloadDigest,
     /// The key that a rewrapped ciphertext shall be for; `None` for every other operation.
     pub target: Option<PermitTarget>,
+    /// How many inputs it is for, when the payload is a batch of them; `None` for a single one.
+    pub batch: Option<BatchSize>,
 }
 
 /// A second key of the same tenant, whose public half keyd takes from its own file: a public key that came with the
@@ -168,6 +170,7 @@ mod tests {
             key: KeyHandle::from_bytes([8; 16]),
             payload: PayloadDigest::of(b"input"),
             target: None,
+            batch: None,
         }
     }
 

@@ -41,6 +41,7 @@ fn claims() -> PermitClaims {
         key: KeyHandle::from_bytes([0x44; 16]),
         payload: PayloadDigest::of(b"payload"),
         target: None,
+        batch: None,
     }
 }
 
@@ -49,9 +50,9 @@ fn hello_and_welcome() {
     let hello = Hello::new(Role::Policyd, ServiceToken::from_bytes([0xaa; 32]));
     assert_eq!(
         hex(&hello.to_bytes()),
-        format!("43484e43000202{}", "aa".repeat(32))
+        format!("43484e43000302{}", "aa".repeat(32))
     );
-    assert_eq!(hex(&welcome()), "43484e430002");
+    assert_eq!(hex(&welcome()), "43484e430003");
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn permits() {
         hex(bytes),
         format!(
             "01ac02f0a204{}{}03{}068202\
-             01{}239f59ed55e737c77147cf55ad0c1b030b6d7ee748a7426952f9b852d5a935e500",
+             01{}239f59ed55e737c77147cf55ad0c1b030b6d7ee748a7426952f9b852d5a935e50000",
             "11".repeat(16),
             "22".repeat(16),
             "33".repeat(16),
@@ -80,7 +81,7 @@ fn permits() {
     );
     assert_eq!(
         hex(mac),
-        "749b8f3abba77093fbdae51ddb47b0205c14324c644eeee0b91bfc6700ab0eb8"
+        "086b438a2e45bfcbf252dba961fc02b7427ae6e3d1005d1ef86099417b1d68a2"
     );
 }
 
@@ -179,11 +180,12 @@ fn requests_to_policyd_and_answers() {
         algorithm: Algorithm::MlDsa65,
         version: None,
         payload: None,
+        batch: None,
     };
     assert_eq!(
         hex(&encode(&PolicydRequest::Ask { caller, ask })),
         format!(
-            "00057170685f78{}007f0000010105616761696e000782020000",
+            "00057170685f78{}007f0000010105616761696e00078202000000",
             "33".repeat(16)
         )
     );

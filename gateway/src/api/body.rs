@@ -9,7 +9,9 @@ use super::field::FIELDS;
 use crate::error::ApiError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chancel_domain::batch::MAX_BATCH;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -40,6 +42,8 @@ enum Value<'a> {
     Texts(Vec<Text<'a>>),
     /// An object, in a field that is one.
     Object(Box<Body<'a>>),
+    /// A list of values that are read later, each by itself, in a field that is one.
+    Items(Vec<&'a RawValue>),
     Other,
 }
 
@@ -162,6 +166,21 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// The values of a field that must be there, unread; of too many, only more than a batch has.
+    ///
+    /// # Errors
+    /// [`ApiError::MissingField`], [`ApiError::WrongField`] for anything but a list.
+    pub fn items(&self, field: Field) -> Result<&[&'a RawValue], ApiError> {
+        match self.value(field) {
+            None => Err(ApiError::MissingField(field)),
+            Some(Value::Items(items)) => Ok(items),
+            Some(_) => Err(ApiError::WrongField {
+                field,
+                expected: "a list of objects",
+            }),
+        }
+    }
+
     /// Takes these fields and no others, where one that is misspelt would grant more, or forbid more, than was meant.
     ///
     /// # Errors
@@ -241,8 +260,11 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
 fn fields<'de, M: MapAccess<'de>>(problem: &mut Option<ApiError>, mut map: M) -> Result<Body<'de>, M::Error> {
     let mut body = Body::default();
     while let Some(field) = map.next_key_seed(NameSeed)? {
-        let object = field.filter(|field| field.is_object()).map(|_| &mut *problem);
-        let value = map.next_value_seed(ValueSeed { object })?;
+        let value = map.next_value_seed(match field {
+            Some(field) if field.is_object() => ValueSeed::Object(problem),
+            Some(Field::Items) => ValueSeed::Items,
+            _ => ValueSeed::Plain,
+        })?;
         let Some(field) = field else {
             body.has_others = true;
             continue;
@@ -279,9 +301,13 @@ impl Visitor<'_> for NameSeed {
     }
 }
 
-struct ValueSeed<'p> {
+enum ValueSeed<'p> {
+    /// For a field that is neither of the two below.
+    Plain,
     /// For a field that is an object: where to say what is wrong inside.
-    object: Option<&'p mut Option<ApiError>>,
+    Object(&'p mut Option<ApiError>),
+    /// For a field that is a list of values to be read later.
+    Items,
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
@@ -329,8 +355,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     // Read value by value, not by `IgnoredAny`, which knows no limit of depth.
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Value<'de>, S::Error> {
+        if matches!(self, Self::Items) {
+            let mut items = Vec::new();
+            while let Some(item) = seq.next_element()? {
+                if items.len() <= MAX_BATCH.into() {
+                    items.push(item);
+                }
+            }
+            return Ok(Value::Items(items));
+        }
         let mut texts = Some(Vec::new());
-        while let Some(value) = seq.next_element_seed(ValueSeed { object: None })? {
+        while let Some(value) = seq.next_element_seed(ValueSeed::Plain)? {
             match (value, &mut texts) {
                 (Value::Text(text), Some(texts)) if texts.len() < MOST_VALUES => texts.push(text),
                 _ => texts = None,
@@ -340,11 +375,11 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value<'de>, M::Error> {
-        if let Some(problem) = self.object {
+        if let Self::Object(problem) = self {
             return fields(problem, map).map(|body| Value::Object(Box::new(body)));
         }
         while map.next_key::<IgnoredAny>()?.is_some() {
-            map.next_value_seed(ValueSeed { object: None })?;
+            map.next_value_seed(ValueSeed::Plain)?;
         }
         Ok(Value::Other)
     }

@@ -100,10 +100,12 @@ pub enum Field {
     Salt,
     /// In which form a public key is wanted, in queries.
     Format,
+    /// What a batch is about: a list of objects.
+    Items,
 }
 
 /// All fields with their names.
-pub const FIELDS: [(Field, &str); 47] = [
+pub const FIELDS: [(Field, &str); 48] = [
     (Field::Plaintext, "plaintext"),
     (Field::Ciphertext, "ciphertext"),
     (Field::KemCiphertext, "kem_ciphertext"),
@@ -151,6 +153,7 @@ pub const FIELDS: [(Field, &str); 47] = [
     (Field::HashAlgorithm, "hash_algorithm"),
     (Field::Salt, "salt"),
     (Field::Format, "format"),
+    (Field::Items, "items"),
 ];
 
 impl Field {

@@ -4,6 +4,7 @@
 //! path, which does not exist.
 
 use crate::error::ApiError;
+use crate::limits::{MAX_BATCH_BODY, MAX_BODY};
 use hyper::Method;
 
 /// Everything the API can be asked.
@@ -31,6 +32,10 @@ pub enum Route {
     SignHash,
     /// Verify a signature over a digest.
     VerifyHash,
+    /// Work with a KEM key on many items.
+    KemBatch,
+    /// Work with a signature key on many items.
+    SignatureBatch,
     /// Make the first key of an algorithm.
     Generate,
     /// Make the next version of a key.
@@ -109,7 +114,7 @@ const fn row(method: Method, route: Route, path: &'static str, name: &'static st
     }
 }
 
-static ROUTES: [Row; 37] = [
+static ROUTES: [Row; 39] = [
     post(Route::Encrypt, "/api/v1/kem/encrypt", "encrypt"),
     post(Route::Decrypt, "/api/v1/kem/decrypt", "decrypt"),
     post(Route::Encapsulate, "/api/v1/kem/encapsulate", "encapsulate"),
@@ -121,6 +126,12 @@ static ROUTES: [Row; 37] = [
     post(Route::Verify, "/api/v1/signature/verify", "verify"),
     post(Route::SignHash, "/api/v1/signature/sign-hash", "sign-hash"),
     post(Route::VerifyHash, "/api/v1/signature/verify-hash", "verify-hash"),
+    post(Route::KemBatch, "/api/v1/kem/batch", "kem-batch"),
+    post(
+        Route::SignatureBatch,
+        "/api/v1/signature/batch",
+        "signature-batch",
+    ),
     post(Route::Generate, "/api/v1/kms/keys/generate", "generate-key"),
     post(Route::Rotate, "/api/v1/kms/keys/rotate", "rotate-key"),
     post(Route::Retire, "/api/v1/kms/keys/retire", "retire-key"),
@@ -249,6 +260,14 @@ impl Route {
         match self {
             Self::Generate | Self::CreateTenant | Self::CreateApiKey | Self::AddDenyRule => 201,
             _ => 200,
+        }
+    }
+
+    /// Bytes of a body at most.
+    pub const fn max_body(self) -> usize {
+        match self {
+            Self::KemBatch | Self::SignatureBatch => MAX_BATCH_BODY,
+            _ => MAX_BODY,
         }
     }
 

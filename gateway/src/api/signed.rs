@@ -2,7 +2,6 @@
 
 use super::selection::Named;
 use super::{Body, Field};
-use crate::envelope::Object;
 use crate::error::ApiError;
 use chancel_domain::content::UnsuitableContent;
 use chancel_domain::{Content, HashFunction};
@@ -32,9 +31,6 @@ pub enum Signed {
 }
 
 type Bytes = Zeroizing<Vec<u8>>;
-
-/// How it is read, by a key of the given algorithm.
-pub type Read = fn(&Body<'_>, Named) -> Result<Signed, ApiError>;
 
 impl Signed {
     /// Of sign and verify: `message`, `context`, and `message_type`, which says whether the message is a μ.
@@ -74,6 +70,14 @@ impl Signed {
             context: body.optional_bytes(Field::Context)?.unwrap_or_default(),
         }
         .checked(key)
+    }
+
+    /// Of sign-mu: a `message` that is a μ.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn mu(body: &Body<'_>, key: Named) -> Result<Self, ApiError> {
+        Self::Mu(body.bytes(Field::Message)?).checked(key)
     }
 
     /// The same, borrowed.
@@ -117,13 +121,6 @@ impl Signed {
                 Unsuitable::WrongMuLength => wrong(Field::Message, "a mu of 64 bytes, in base64"),
             })?;
         Ok(self)
-    }
-}
-
-/// What answers about digests say besides.
-pub(super) fn say_hash(data: &mut Object<'_>, hashed_by: Option<HashFunction>) {
-    if let Some(function) = hashed_by {
-        data.text("hash_algorithm", function.name());
     }
 }
 

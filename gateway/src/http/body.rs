@@ -1,7 +1,7 @@
 //! Request bodies: read whole into memory that is bounded, claimed as the bytes arrive, and wiped.
 
 use crate::error::ApiError;
-use crate::limits::{BODY_TIMEOUT, Claim, MAX_BODY};
+use crate::limits::{BODY_TIMEOUT, Claim};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
@@ -24,24 +24,24 @@ const FIRST_ROOM: usize = 16 << 10;
 const LARGE: u64 = 64 << 10;
 
 /// Whether a body may take much memory; one beyond what is taken at all takes none.
-pub fn is_large(body: &impl Body) -> bool {
+pub fn is_large(body: &impl Body, most: usize) -> bool {
     match body.size_hint().exact() {
-        Some(length) => length > LARGE && length <= MAX_BODY as u64,
+        Some(length) => length > LARGE && length <= most as u64,
         None => true,
     }
 }
 
-/// Reads a body.
+/// Reads a body of at most so many bytes.
 ///
 /// # Errors
 /// [`ApiError::BodyTooLarge`], for a declared length before a byte is read; [`ApiError::BodyIncomplete`];
 /// [`ApiError::Unavailable`] when all memory for bodies is in use.
-pub async fn read<B>(body: &mut B, claim: &mut Claim) -> Result<Zeroizing<Vec<u8>>, ApiError>
+pub async fn read<B>(body: &mut B, most: usize, claim: &mut Claim) -> Result<Zeroizing<Vec<u8>>, ApiError>
 where
     B: Body<Data = bytes::Bytes> + Unpin,
 {
     let declared = body.size_hint().exact();
-    if declared.is_some_and(|length| length > MAX_BODY as u64) {
+    if declared.is_some_and(|length| length > most as u64) {
         return Err(ApiError::BodyTooLarge);
     }
     if body.is_end_stream() {
@@ -55,11 +55,11 @@ where
             // Trailers are no part of the body.
             let Some(data) = frame.data_ref() else { continue };
             let length = whole.len() + data.len();
-            if length > MAX_BODY {
+            if length > most {
                 return Err(ApiError::BodyTooLarge);
             }
             claim.grow_to(length)?;
-            append(&mut whole, data);
+            append(&mut whole, data, most);
         }
         Ok(())
     };
@@ -94,10 +94,10 @@ pub async fn discard(headers: &HeaderMap, body: &mut Incoming) -> bool {
 }
 
 /// A Vec that grows frees its old memory unwiped, so the move is made by hand.
-fn append(whole: &mut Vec<u8>, data: &[u8]) {
+fn append(whole: &mut Vec<u8>, data: &[u8], most: usize) {
     let length = whole.len() + data.len();
     if length > whole.capacity() {
-        let mut larger = Vec::with_capacity(length.next_power_of_two().min(MAX_BODY));
+        let mut larger = Vec::with_capacity(length.next_power_of_two().min(most));
         larger.extend_from_slice(whole);
         whole.zeroize();
         *whole = larger;
@@ -108,7 +108,7 @@ fn append(whole: &mut Vec<u8>, data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Limits;
+    use crate::limits::{Limits, MAX_BODY};
     use bytes::Bytes;
     use http_body_util::Full;
     use hyper::body::Frame;
@@ -134,7 +134,7 @@ mod tests {
     async fn read_all(mut body: impl Body<Data = Bytes> + Unpin) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let limits = Limits::default();
         let mut claim = limits.memory();
-        let read = read(&mut body, &mut claim).await;
+        let read = read(&mut body, MAX_BODY, &mut claim).await;
         if let Ok(bytes) = &read {
             assert_eq!(limits.bytes_in_use(), bytes.len());
         }

@@ -51,7 +51,7 @@ pub fn failure(error: &ApiError, json: Json, arrived: bool) -> Response {
         }
         _ if matches!(
             error.code(),
-            Code::Unavailable | Code::LedgerUnwritable | Code::IdempotencyInProgress
+            Code::RateLimited | Code::Unavailable | Code::LedgerUnwritable | Code::IdempotencyInProgress
         ) =>
         {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

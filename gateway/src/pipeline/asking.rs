@@ -6,6 +6,7 @@ use super::context::Context;
 use super::identity::{self, Identified};
 use super::policy::{self, About, Grant};
 use super::{Gateway, Noted, Operation};
+use crate::api::batch::Read;
 use crate::api::{KeyFormat, Query};
 use crate::deadline::Deadline;
 use crate::envelope::Json;
@@ -13,7 +14,7 @@ use crate::error::ApiError;
 use crate::known_callers::{Known, Tag};
 use crate::policyd_client::NotJudged;
 use chancel_domain::Algorithm;
-use chancel_wire::limits::{LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
+use chancel_wire::limits::{BATCH_DEADLINE, LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
 use tokio::time::timeout;
@@ -87,15 +88,34 @@ impl<'a> Stages<'a> {
         };
         let request = self.caller.request;
         let is_slow = !is_change && ask.algorithm().is_some_and(Algorithm::is_slow);
-        let (known, grant) = self.judged(ask, deadline).await?;
-        // policyd answers such a question as fast as any; what takes time is keyd's work.
-        let deadline = if is_slow {
-            Deadline::after(SLOW_DEADLINE)
+        let is_batch = ask.batch().is_some();
+        let _share = if is_slow || is_batch {
+            let tenant = self.recognise().await?.subject.tenant;
+            Some(self.gateway.shares.take(tenant)?)
         } else {
-            deadline
+            None
         };
-        let context = Context::attach(&known.subject, request, &self.gateway.keyd, deadline);
+        let (known, grant) = self.judged(ask, deadline).await?;
+        // policyd answers such questions as fast as any; what takes time is the work.
+        let deadline = match (is_slow, is_batch) {
+            (true, _) => Deadline::after(SLOW_DEADLINE),
+            (false, true) => Deadline::after(BATCH_DEADLINE),
+            (false, false) => deadline,
+        };
+        let context = Context::attach(&known.subject, request, self.gateway, deadline);
         operation.carry_out(grant, context).await
+    }
+
+    /// Runs a batch; of one without an item that makes sense, says what is wrong with each.
+    pub(super) async fn run_batch(&mut self, parsed: Result<Read, ApiError>) -> Result<Json, ApiError> {
+        match parsed {
+            Ok(Read::Work(batch)) => self.run(Ok(batch)).await,
+            Ok(Read::Faults(faults)) => {
+                self.ask_who().await?;
+                Ok(faults.answer(self.caller.request))
+            }
+            Err(error) => Err(self.refuse(error).await?),
+        }
     }
 
     /// Whether an operator calls, for routes that mean something else then.

@@ -9,7 +9,7 @@ use crate::known_callers::Known;
 use crate::recent::Recent;
 use crate::timestamp;
 use chancel_domain::operation::Place;
-use chancel_domain::{Algorithm, KeyState, KeyVersion, Operation, RequestId, TenantId};
+use chancel_domain::{Algorithm, BatchSize, KeyState, KeyVersion, Operation, RequestId, TenantId};
 use chancel_wire::keyd::{BreakGlassClaims, KeyIdentity};
 use chancel_wire::policyd::{Ask, KeyView, Outcome};
 use std::net::IpAddr;
@@ -46,6 +46,7 @@ pub struct Wish {
     operation: Operation,
     algorithm: Algorithm,
     version: Option<KeyVersion>,
+    batch: Option<BatchSize>,
 }
 
 /// A request that policyd did not answer.
@@ -69,11 +70,13 @@ impl Wish {
                 operation,
                 algorithm,
                 version,
+                batch,
                 ..
             } => Some(Self {
                 operation: *operation,
                 algorithm: *algorithm,
                 version: *version,
+                batch: *batch,
             }),
             _ => None,
         }
@@ -137,6 +140,7 @@ impl BreakGlass {
                     version: key.version,
                     handle: key.handle,
                 },
+                batch: wish.batch,
             }),
             Place::Management => return None,
         };

@@ -1,7 +1,9 @@
 //! Stage 4: what later stages know of a request. The tenant is policyd's word; nothing a caller sends can
 //! become one, because there is no other way to make this value.
 
+use super::Gateway;
 use crate::deadline::Deadline;
+use crate::helpers::Helpers;
 use crate::keyd_client::KeydClient;
 use chancel_domain::{RequestId, TenantId};
 use chancel_wire::policyd::Subject;
@@ -15,6 +17,8 @@ pub struct Context<'a> {
     pub request: RequestId,
     /// The daemon that holds the keys.
     pub keyd: &'a KeydClient,
+    /// Threads for work that takes long.
+    pub helpers: &'a Helpers,
     /// By when the caller is answered.
     pub deadline: Deadline,
 }
@@ -23,13 +27,14 @@ impl<'a> Context<'a> {
     pub(super) fn attach(
         subject: &Subject,
         request: RequestId,
-        keyd: &'a KeydClient,
+        gateway: &'a Gateway,
         deadline: Deadline,
     ) -> Self {
         Self {
             tenant: subject.tenant,
             request,
-            keyd,
+            keyd: &gateway.keyd,
+            helpers: &gateway.helpers,
             deadline,
         }
     }

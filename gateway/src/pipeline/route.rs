@@ -2,15 +2,16 @@
 //! of the grant.
 
 use super::asking::Stages;
+use crate::api::batch::Read;
 use crate::api::{
-    AddDenyRule, Archive, Body, CancelDestruction, CreateApiKey, CreateTenant, Decapsulate, Decrypt,
-    Encapsulate, Encrypt, Explain, Generate, List, ListApiKeys, ListDenyRules, ListTenants, OwnTenant,
-    OwnTenantAsList, Query, ReadActive, ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule, Restore, Retire,
-    RevokeApiKey, Rewrap, Rotate, RotateApiKey, Route, ScheduleDestruction, SetBudget, Sign, Signed, Unwrap,
-    Verify, Wrap,
+    AddDenyRule, Archive, Body, CancelDestruction, CreateApiKey, CreateTenant, Explain, Generate, KeyUse,
+    Kind, List, ListApiKeys, ListDenyRules, ListTenants, OwnTenant, OwnTenantAsList, Query, ReadActive,
+    ReadEvents, ReadTenant, ReadVersion, RemoveDenyRule, Restore, Retire, RevokeApiKey, Rotate, RotateApiKey,
+    Route, ScheduleDestruction, SetBudget,
 };
 use crate::envelope::Json;
 use crate::error::ApiError;
+use chancel_domain::Family;
 
 /// Parses a request as its route's operation and runs it; returns the answer of a success.
 pub async fn dispatch(
@@ -23,40 +24,28 @@ pub async fn dispatch(
 ) -> Result<Json, ApiError> {
     let body = || Body::parse(body);
     match route {
-        Route::Encrypt => stages.run(body().and_then(|body| Encrypt::parse(&body))).await,
-        Route::Decrypt => stages.run(body().and_then(|body| Decrypt::parse(&body))).await,
-        Route::Encapsulate => {
+        Route::Encrypt
+        | Route::Decrypt
+        | Route::Encapsulate
+        | Route::Decapsulate
+        | Route::Wrap
+        | Route::Unwrap
+        | Route::Rewrap
+        | Route::Sign
+        | Route::Verify
+        | Route::SignHash
+        | Route::VerifyHash => {
+            let parsed = body().and_then(|body| KeyUse::parse(&body, Kind::of(route)));
+            stages.run(parsed).await
+        }
+        Route::KemBatch => {
             stages
-                .run(body().and_then(|body| Encapsulate::parse(&body)))
+                .run_batch(body().and_then(|body| Read::parse(&body, Family::Kem)))
                 .await
         }
-        Route::Decapsulate => {
-            stages
-                .run(body().and_then(|body| Decapsulate::parse(&body)))
-                .await
-        }
-        Route::Wrap => stages.run(body().and_then(|body| Wrap::parse(&body))).await,
-        Route::Unwrap => stages.run(body().and_then(|body| Unwrap::parse(&body))).await,
-        Route::Rewrap => stages.run(body().and_then(|body| Rewrap::parse(&body))).await,
-        Route::Sign => {
-            stages
-                .run(body().and_then(|body| Sign::parse(&body, Signed::message)))
-                .await
-        }
-        Route::Verify => {
-            stages
-                .run(body().and_then(|body| Verify::parse(&body, Signed::message)))
-                .await
-        }
-        Route::SignHash => {
-            stages
-                .run(body().and_then(|body| Sign::parse(&body, Signed::hash)))
-                .await
-        }
-        Route::VerifyHash => {
-            stages
-                .run(body().and_then(|body| Verify::parse(&body, Signed::hash)))
-                .await
+        Route::SignatureBatch => {
+            let parsed = body().and_then(|body| Read::parse(&body, Family::Signature));
+            stages.run_batch(parsed).await
         }
         Route::Generate => stages.run(body().and_then(|body| Generate::parse(&body))).await,
         Route::Rotate => stages.run(body().and_then(|body| Rotate::parse(&body))).await,

@@ -6,6 +6,7 @@
 
 use chancel_domain::plan::Rate;
 use chancel_domain::{Algorithm, ApiKeyId, KeyHandle, KeyState, KeyVersion, Operation, TenantId};
+use chancel_gateway::helpers::Helpers;
 use chancel_gateway::http::proxies::{Proxies, ProxyHeader};
 use chancel_gateway::http::response::Response;
 use chancel_gateway::http::{Place, Served, Site, serve};
@@ -143,6 +144,8 @@ impl Scene {
                 script.trusted_proxies.parse().expect("networks"),
                 ProxyHeader::default(),
             )),
+            shares: Arc::default(),
+            helpers: Helpers::start(1).unwrap(),
             limits: Default::default(),
             metrics: Default::default(),
         });
@@ -283,6 +286,7 @@ pub fn granted(ask: &Ask) -> Verdict {
         target_algorithm,
         target_version,
         payload,
+        batch: None,
     } = ask
     {
         let use_key = Ask::Use {
@@ -290,6 +294,7 @@ pub fn granted(ask: &Ask) -> Verdict {
             algorithm: *algorithm,
             version: Some(*version),
             payload: Some(*payload),
+            batch: None,
         };
         let Verdict::Granted {
             key: source, permit, ..
@@ -312,6 +317,7 @@ pub fn granted(ask: &Ask) -> Verdict {
         version,
         payload,
         operation,
+        batch: None,
     } = ask
     else {
         panic!("no grant for {ask:?}");
@@ -332,6 +338,7 @@ pub fn granted(ask: &Ask) -> Verdict {
             key: key.handle,
             payload,
             target: None,
+            batch: None,
         })
     });
     Verdict::Granted {

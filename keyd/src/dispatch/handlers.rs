@@ -1,8 +1,9 @@
 //! What is done for each request: the part of [`Keyd`] behind the match.
 
-use super::{Answer, Keyd};
+use super::{Answer, Keyd, Used};
 use crate::break_glass::{Incident, NotRecorded};
 use crate::listen::AuthenticatedPeer;
+use crate::ops::Outputs;
 use crate::verified::VerifiedUse;
 use crate::{metrics, ops, use_ledger};
 use chancel_domain::tenant::Name;
@@ -12,16 +13,16 @@ use chancel_wire::keyd::{
     KeydHealth, KeydReply,
 };
 use chancel_wire::metric::Sample;
+use serde_bytes::Bytes;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 impl Keyd {
     /// Does what a permit permits.
     pub(super) fn use_with_permit(&self, verified: &VerifiedUse<'_>, records: &mut Batch) -> Answer {
         let performed = self.perform(verified);
-        records.add(&use_ledger::of_use(verified, result_of(&performed)));
+        records.add(&use_ledger::of_use(verified, &performed));
         match performed {
-            Ok(output) => Answer::to_use(&KeydReply::Output(&output), Ok(verified.input().operation())),
+            Ok(outputs) => Answer::to_use(&reply_of(&outputs), Ok(used(verified, &outputs))),
             Err(error) => Answer::to_use(&KeydReply::Refused(error), Err(error)),
         }
     }
@@ -35,22 +36,22 @@ impl Keyd {
         let entered = self.parts.break_glass.enter(Instant::now());
         let open = entered.ok_or(KeydError::BreakGlassClosed)?;
         let verified = VerifiedUse::in_break_glass(&open, claims, input)?;
-        let operation = verified.input().operation();
+        let operation = verified.operation();
         tracing::error!(tenant = %claims.tenant, api_key = %claims.api_key, request = %claims.request, %operation,
             key = %claims.key.handle, "break-glass used");
         let performed = self.perform(&verified);
-        self.uses()
-            .used_in_break_glass(&verified, result_of(&performed))?;
+        self.uses().used_in_break_glass(&verified, &performed)?;
         open.count();
-        let output = performed?;
-        self.metrics.key_used(operation);
-        Ok(Answer::now(&KeydReply::Output(&output)))
+        let outputs = performed?;
+        let Used { operation, times } = used(&verified, &outputs);
+        self.metrics.key_used(operation, times);
+        Ok(Answer::now(&reply_of(&outputs)))
     }
 
-    fn perform(&self, verified: &VerifiedUse<'_>) -> Result<Zeroizing<Vec<u8>>, KeydError> {
+    fn perform(&self, verified: &VerifiedUse<'_>) -> Result<Outputs, KeydError> {
         let performed = ops::perform(self.keyring(), verified);
         tracing::debug!(request = %verified.caller().request, tenant = %verified.tenant(),
-            operation = %verified.input().operation(), key = %verified.key().handle, succeeded = performed.is_ok(),
+            operation = %verified.operation(), key = %verified.key().handle, succeeded = performed.is_ok(),
             "key used");
         performed
     }
@@ -150,8 +151,24 @@ impl Keyd {
     }
 }
 
-fn result_of<T>(performed: &Result<T, KeydError>) -> Result<(), KeydError> {
-    performed.as_ref().map(|_| ()).map_err(|error| *error)
+fn reply_of(outputs: &Outputs) -> KeydReply<'_> {
+    match outputs {
+        Outputs::One(output) => KeydReply::Output(output),
+        Outputs::Batch(outputs) => {
+            let results = outputs.iter().map(|output| match output {
+                Ok(output) => Ok(Bytes::new(output)),
+                Err(error) => Err(*error),
+            });
+            KeydReply::Outputs(results.collect())
+        }
+    }
+}
+
+fn used(verified: &VerifiedUse<'_>, outputs: &Outputs) -> Used {
+    Used {
+        operation: verified.operation(),
+        times: outputs.succeeded(),
+    }
 }
 
 /// Break-glass is an alarm whatever becomes of it: each of these is a line that a host's monitoring wakes people for.

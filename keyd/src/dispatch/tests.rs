@@ -16,6 +16,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+mod batches;
 mod break_glass;
 mod checkpoints;
 mod full_disk;
@@ -89,6 +90,7 @@ impl Issuer {
             key: key.handle,
             payload: PayloadDigest::of(&chancel_wire::encode(input)),
             target: None,
+            batch: None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Each way a permit can be wrong, and that a right one works once.
 
 use super::*;
-use chancel_domain::{Algorithm, ApiKeyId, Content, KeyHandle, KeyVersion, RequestId, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, BatchSize, Content, KeyHandle, KeyVersion, RequestId, TenantId};
+use chancel_wire::keyd::UseInput;
 use chancel_wire::permit::PermitTarget;
 
 fn input(message: &[u8]) -> Vec<u8> {
@@ -23,6 +24,7 @@ fn claims(grant: &PermitKeyGrant, serial: u64, input: &[u8]) -> PermitClaims {
         key: KeyHandle::from_bytes([4; 16]),
         payload: PayloadDigest::of(input),
         target: None,
+        batch: None,
     }
 }
 
@@ -181,4 +183,44 @@ fn permit_keys_of_two_processes_have_different_numbers() {
     let (first, second) = (one.renew().unwrap().epoch, one.renew().unwrap().epoch);
     assert_eq!(second, first + 1);
     assert!(two.renew().unwrap().epoch.abs_diff(first) > 1000);
+}
+
+#[test]
+fn a_permit_for_a_batch_is_for_as_many_inputs_as_it_says_all_of_its_operation() {
+    let book = PermitBook::new();
+    let grant = book.renew().unwrap();
+    let list = |inputs: &[Vec<u8>]| chancel_wire::encode_list(inputs.iter().map(Vec::as_slice));
+    let size = |items: u16| BatchSize::try_from(items).ok();
+    let signed = [input(b"a"), input(b"b")];
+    let decapsulate = chancel_wire::encode(&UseInput::Decapsulate { kem_ciphertext: b"m" });
+    let three = list(&[input(b"a"), input(b"b"), input(b"c")]);
+    for (batch, payload, error) in [
+        // More or fewer than were counted, one instead of many, many instead of one.
+        (size(1), list(&signed), KeydError::Malformed),
+        (size(2), three, KeydError::Malformed),
+        (size(3), list(&signed), KeydError::Malformed),
+        (None, list(&signed), KeydError::Malformed),
+        (size(1), input(b"a"), KeydError::Malformed),
+        (
+            size(2),
+            list(&[input(b"a"), decapsulate]),
+            KeydError::PermitForOtherOperation,
+        ),
+    ] {
+        let permit = grant.key.sign(&PermitClaims {
+            batch,
+            ..claims(&grant, 1, &payload)
+        });
+        assert_eq!(refused(&book, &permit, &payload), error, "{batch:?}");
+    }
+    let payload = list(&signed);
+    let permit = grant.key.sign(&PermitClaims {
+        batch: size(2),
+        ..claims(&grant, 1, &payload)
+    });
+    assert_eq!(
+        book.verify(&permit, &payload).ok().unwrap().inputs().batch(),
+        Some(2)
+    );
+    assert_eq!(refused(&book, &permit, &payload), KeydError::PermitReplayed);
 }

@@ -74,6 +74,7 @@ fn sign(gateway: &mut Connection, issuer: &Issuer, serial: u64) -> Option<Result
         key: KEY.handle,
         payload: PayloadDigest::of(&input),
         target: None,
+        batch: None,
     });
     let request = KeydRequest::Use {
         permit,

@@ -182,6 +182,7 @@ fn terms_of(state: &RandomState, record: &Record<'_>) -> u64 {
         record.key_version,
         &record.key,
         &record.target,
+        record.items,
         payload,
     )
         .hash(&mut hasher);

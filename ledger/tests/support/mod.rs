@@ -32,6 +32,7 @@ pub fn decision(permit: Option<PermitReference>, number: u64) -> Decision<'stati
         key_version: KeyVersion::new(1),
         key: Some(KeyHandle::from_bytes([3; 16])),
         target: None,
+        items: None,
         permit,
         rule: None,
         reason: None,
@@ -52,6 +53,8 @@ pub fn used(serial: u64) -> Event<'static> {
         target: None,
         permit: decision.permit,
         payload: None,
+        items: None,
+        failed: None,
         result: "ok",
         break_glass: false,
     })

@@ -61,6 +61,8 @@ impl Admin {
             let request = Request {
                 operation: question.operation,
                 algorithm: question.algorithm,
+                target: None,
+                batch: None,
                 source: question.source.unwrap_or(NOWHERE),
                 now_ms: question.at_ms.unwrap_or_else(clock::now_ms),
                 is_repeated: false,

@@ -7,7 +7,7 @@ use crate::store::{Read, StoreError, TenantScope};
 use crate::usage::{Day, Month, Pending, Usage};
 use chancel_domain::operation::Place;
 use chancel_domain::plan::{Plans, Terms};
-use chancel_domain::{Algorithm, DenyRule, Operation};
+use chancel_domain::{Algorithm, BatchSize, DenyRule, Operation};
 use chancel_wire::policyd::Explanation;
 use std::net::IpAddr;
 
@@ -16,6 +16,10 @@ use std::net::IpAddr;
 pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) algorithm: Option<Algorithm>,
+    /// For a key of which algorithm, where a ciphertext is to be rewrapped.
+    pub(crate) target: Option<Algorithm>,
+    /// With how many inputs, when they are a batch.
+    pub(crate) batch: Option<BatchSize>,
     pub(crate) source: IpAddr,
     pub(crate) now_ms: i64,
     /// Whether it was carried out before, and is only to be answered again: then it takes no further place.
@@ -61,6 +65,8 @@ pub(crate) fn judge<T>(
         caller,
         operation: request.operation,
         algorithm: request.algorithm,
+        target: request.target,
+        batch: request.batch,
         source: request.source,
         now_ms: request.now_ms,
         terms,

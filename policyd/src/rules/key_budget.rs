@@ -13,7 +13,7 @@ pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
     };
     let uses = context.counters.uses.ok_or(RuleError::CountMissing)?;
     Ok(Ruling::deny_if(
-        uses >= u64::from(budget),
+        uses.saturating_add(context.uses()) > u64::from(budget),
         DenyReason::KeyBudgetSpent,
     ))
 }

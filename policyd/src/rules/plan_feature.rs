@@ -32,8 +32,11 @@ pub(super) fn saw(context: &Context<'_>) -> Seen {
 }
 
 fn needed(context: &Context<'_>) -> impl Iterator<Item = Feature> {
-    let of_algorithm = context.algorithm.filter(|_| makes_new(context.operation));
-    let features = [feature_of(context.operation), of_algorithm.and_then(feature_with)];
+    // What rewrapping makes is new for its target.
+    let made = context
+        .target
+        .or(context.algorithm.filter(|_| makes_new(context.operation)));
+    let features = [feature_of(context.operation), made.and_then(feature_with)];
     features.into_iter().flatten()
 }
 

@@ -13,7 +13,7 @@ pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
     }
     for quota in quotas_of(context.operation) {
         if let Some((used, limit)) = standing(context, *quota)?
-            && used >= limit
+            && used.saturating_add(added(context, *quota)) > limit
         {
             return Ok(Ruling::Deny(DenyReason::QuotaSpent(*quota)));
         }
@@ -43,6 +43,14 @@ fn quotas_of(operation: Operation) -> &'static [Quota] {
         Operation::CreateApiKey => &[Quota::Calls, Quota::ApiKeys],
         _ if counts(operation) => &[Quota::Calls],
         _ => &[],
+    }
+}
+
+/// How much of it the request takes.
+fn added(context: &Context<'_>, quota: Quota) -> u64 {
+    match quota {
+        Quota::Calls => context.uses(),
+        Quota::Keys | Quota::KeyVersions | Quota::ApiKeys => 1,
     }
 }
 

@@ -2,6 +2,7 @@
 //! cover, and the other way round.
 
 use super::{Context, RuleError, Ruling, Seen};
+use chancel_domain::Algorithm;
 use chancel_domain::operation::Audience;
 use chancel_wire::policyd::DenyReason;
 
@@ -17,7 +18,8 @@ pub(super) fn judge(context: &Context<'_>) -> Result<Ruling, RuleError> {
         Audience::Operators => is_operator,
         Audience::Both => true,
     };
-    let covered = addressed && scopes.cover(context.operation, context.algorithm);
+    let covers = |algorithm| scopes.cover(context.operation, algorithm);
+    let covered = addressed && context.each_algorithm(covers);
     Ok(Ruling::deny_if(!covered, DenyReason::OutOfScope))
 }
 
@@ -25,16 +27,16 @@ pub(super) fn saw(context: &Context<'_>) -> Seen {
     let scopes = context.caller.scopes.as_ref();
     vec![
         ("operation", context.operation.to_string()),
-        (
-            "algorithm",
-            context
-                .algorithm
-                .map_or_else(|| "none".to_owned(), |named| named.to_string()),
-        ),
+        ("algorithm", name(context.algorithm)),
+        ("target", name(context.target)),
         (
             "scopes",
             scopes.map_or_else(|_| "unreadable".to_owned(), ToString::to_string),
         ),
         ("operator", context.caller.is_operator().to_string()),
     ]
+}
+
+fn name(algorithm: Option<Algorithm>) -> String {
+    algorithm.map_or_else(|| "none".to_owned(), |named| named.to_string())
 }

@@ -26,10 +26,6 @@ pub(super) fn saw(context: &Context<'_>) -> Seen {
 }
 
 fn denies(rule: &DenyRule, context: &Context<'_>) -> bool {
-    rule.denies(
-        context.operation,
-        context.algorithm,
-        context.source,
-        context.now_ms,
-    )
+    let passes = |algorithm| !rule.denies(context.operation, algorithm, context.source, context.now_ms);
+    !context.each_algorithm(passes)
 }

@@ -10,7 +10,7 @@ use chancel_domain::operation::{Audience, OPERATIONS, Place};
 use chancel_domain::plan::{Limits, Plans, Rate};
 use chancel_domain::scope::InvalidScopes;
 use chancel_domain::tenant::Name;
-use chancel_domain::{Feature, Networks, Plan, Scopes, TenantId, TenantStatus};
+use chancel_domain::{BatchSize, Feature, Networks, Plan, Scopes, TenantId, TenantStatus};
 use chancel_wire::policyd::{Quota, Rule};
 
 const NOW_MS: i64 = 1_900_000_000_000;
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) caller: Standing,
     pub(crate) operation: Operation,
     pub(crate) algorithm: Option<Algorithm>,
+    pub(crate) target: Option<Algorithm>,
+    pub(crate) batch: Option<BatchSize>,
     pub(crate) source: IpAddr,
     pub(crate) now_ms: i64,
     pub(crate) terms: Terms,
@@ -51,6 +53,8 @@ impl World {
             },
             operation,
             algorithm: Some(Algorithm::MlDsa65),
+            target: None,
+            batch: None,
             source: IpAddr::from([192, 0, 2, 1]),
             now_ms: NOW_MS,
             terms: Plans::default().of(Plan::Enterprise).clone(),
@@ -70,6 +74,8 @@ impl World {
             caller: &self.caller,
             operation: self.operation,
             algorithm: self.algorithm,
+            target: self.target,
+            batch: self.batch,
             source: self.source,
             now_ms: self.now_ms,
             terms: &self.terms,
@@ -329,6 +335,70 @@ fn a_budget_limits_the_uses_of_private_keys_alone() {
             let expected = if is_private && is_spent { spent } else { None };
             assert_eq!(world.judged(), expected, "{operation} {uses} {budget:?}");
         }
+    }
+}
+
+#[test]
+fn a_batch_takes_as_much_as_it_has_items_or_nothing() {
+    let batch = BatchSize::try_from(4u16).ok();
+    for (used, is_spent) in [(0, false), (6, false), (7, true), (10, true)] {
+        for budget in [false, true] {
+            let mut world = World::asking(Operation::Sign);
+            world.batch = batch;
+            let spent = if budget {
+                world.counters.uses = Some(used);
+                world.counters.budget = Some(Some(10));
+                (Rule::KeyBudget, DenyReason::KeyBudgetSpent)
+            } else {
+                world.terms.limits.calls_per_month = Some(10);
+                world.counters.calls = Some(used);
+                (Rule::Quota, DenyReason::QuotaSpent(Quota::Calls))
+            };
+            assert_eq!(world.judged(), is_spent.then_some(spent), "{used}");
+        }
+    }
+}
+
+#[test]
+fn rewrapping_is_judged_by_both_algorithms() {
+    let rewrap = |target| {
+        let mut world = World::asking(Operation::Rewrap);
+        world.algorithm = Some(Algorithm::MlKem768);
+        world.target = Some(target);
+        world
+    };
+    assert_eq!(rewrap(Algorithm::XWing).judged(), None);
+    for (scopes, target, is_covered) in [
+        ("rewrap", Algorithm::XWing, true),
+        ("rewrap:Kyber768", Algorithm::MlKem768, true),
+        ("rewrap:Kyber768", Algorithm::XWing, false),
+        ("rewrap:X-Wing", Algorithm::XWing, false),
+        ("rewrap:Kyber768 rewrap:X-Wing", Algorithm::XWing, true),
+    ] {
+        let mut world = rewrap(target);
+        world.caller.scopes = Ok(scopes.parse().unwrap());
+        let out_of_scope = (Rule::Scope, DenyReason::OutOfScope);
+        assert_eq!(world.judged(), (!is_covered).then_some(out_of_scope), "{scopes}");
+    }
+    let mut world = rewrap(Algorithm::XWing);
+    world.terms.features.retain(|feature| *feature != Feature::Hybrid);
+    assert_eq!(world.judged(), Some((Rule::PlanFeature, DenyReason::NotInPlan)));
+    // Away from what the plan no longer has is open for ever.
+    world.algorithm = Some(Algorithm::XWing);
+    world.target = Some(Algorithm::MlKem768);
+    assert_eq!(world.judged(), None);
+    for (algorithm, is_denied) in [
+        (Algorithm::MlKem768, true),
+        (Algorithm::XWing, true),
+        (Algorithm::MlKem512, false),
+    ] {
+        let mut world = rewrap(Algorithm::XWing);
+        world.deny_rules = Some(vec![DenyRule {
+            algorithms: vec![algorithm],
+            ..deny_rule()
+        }]);
+        let denied = (Rule::TenantRule, DenyReason::TenantRule);
+        assert_eq!(world.judged(), is_denied.then_some(denied), "{algorithm}");
     }
 }
 

@@ -22,7 +22,7 @@ impl Pending {
     /// How many calls of a tenant they are.
     pub fn calls(&self, tenant: TenantId) -> u64 {
         let calls = |counted: &&Counted| counted.tenant == tenant && counts(counted.operation);
-        self.0.iter().filter(calls).count() as u64
+        self.times(calls)
     }
 
     /// How many uses of a tenant's private keys of an algorithm they are.
@@ -30,6 +30,10 @@ impl Pending {
         let uses = |counted: &&Counted| {
             counted.tenant == tenant && counted.use_of_key().is_some_and(|(of, _)| of == algorithm)
         };
-        self.0.iter().filter(uses).count() as u64
+        self.times(uses)
+    }
+
+    fn times(&self, of: impl Fn(&&Counted) -> bool) -> u64 {
+        self.0.iter().filter(of).map(|counted| counted.times).sum()
     }
 }

@@ -66,12 +66,12 @@ fn read(ledger: &Ledger, from: u64) -> io::Result<Vec<UsageFigure>> {
             continue;
         };
         if counts(counted.operation) {
-            *calls.entry((counted.tenant, Month::of(record.time))).or_insert(0) += 1;
+            *calls.entry((counted.tenant, Month::of(record.time))).or_insert(0) += counted.times;
         }
         if let Some((algorithm, version)) = counted.key {
             *uses
                 .entry((counted.tenant, algorithm, Day::of(record.time)))
-                .or_insert(0) += 1;
+                .or_insert(0) += counted.times;
             let last = last_used
                 .entry((counted.tenant, algorithm, version))
                 .or_insert(record.time);
@@ -94,6 +94,7 @@ struct Allowed {
     tenant: TenantId,
     operation: Operation,
     key: Option<(Algorithm, KeyVersion)>,
+    times: u64,
 }
 
 impl Allowed {
@@ -112,6 +113,7 @@ impl Allowed {
             tenant: record.tenant.as_deref()?.parse().ok()?,
             operation,
             key,
+            times: record.items.unwrap_or(1),
         })
     }
 }

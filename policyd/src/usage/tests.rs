@@ -86,23 +86,37 @@ impl World {
             tenant: self.tenants[tenant].tenant(),
             operation,
             key: (operation.place() == Place::PrivateKey).then_some((Algorithm::MlDsa65, KeyVersion::FIRST)),
+            times: 1,
         }
     }
 
     /// A call as it is answered: looked at, recorded, counted.
     fn call(&self, tenant: usize, operation: Operation) {
-        let counted = self.counted(tenant, operation);
+        self.record(self.counted(tenant, operation), tenant, None);
+    }
+
+    /// The same of a batch.
+    fn batch(&self, tenant: usize, operation: Operation, items: u16) {
+        let counted = Counted {
+            times: items.into(),
+            ..self.counted(tenant, operation)
+        };
+        self.record(counted, tenant, Some(items));
+    }
+
+    fn record(&self, counted: Counted, tenant: usize, items: Option<u16>) {
         let event = Event::Allow(Decision {
             tenant: counted.tenant,
             api_key: self.tenants[tenant].api_key(),
             api_key_version: 1,
             request: RequestId::from_bytes([1; 16]),
             source: [192, 0, 2, 1].into(),
-            operation,
+            operation: counted.operation,
             algorithm: counted.key.map(|(algorithm, _)| algorithm),
             key_version: counted.key.map(|(_, version)| version),
             key: counted.key.map(|_| KeyHandle::from_bytes([3; 16])),
             target: None,
+            items,
             permit: counted.key.map(|_| PermitReference {
                 epoch: 1,
                 serial: self.log.ledger.newest(),
@@ -232,6 +246,16 @@ fn a_call_counts_in_the_month_and_day_of_its_own_time_whatever_the_clock_does() 
     let again = world.crash();
     assert_eq!(again.calls_in(0, january), 2);
     assert_eq!(again.calls_in(0, february), 3);
+}
+
+#[test]
+fn a_batch_counts_as_many_times_as_it_has_items_also_when_the_ledger_is_read() {
+    let world = World::new(1);
+    world.batch(0, Operation::Sign, 1000);
+    world.batch(0, Operation::Verify, 20);
+    world.call(0, Operation::Sign);
+    assert_eq!(world.now(0), (1021, 1001));
+    assert_eq!(world.crash().now(0), (1021, 1001));
 }
 
 #[test]

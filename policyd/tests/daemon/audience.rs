@@ -23,12 +23,14 @@ fn any_ask_of(operation: Operation, tenant: TenantId, key: ApiKeyId) -> Ask {
             target_algorithm: ML_KEM,
             target_version: None,
             payload: PayloadDigest::of(b"input"),
+            batch: None,
         },
         Operation::Sign | Operation::SignHash | Operation::SignMu | Operation::Verify => Ask::Use {
             operation,
             algorithm: ML_DSA,
             version: Some(first),
             payload: Some(PayloadDigest::of(b"input")),
+            batch: None,
         },
         Operation::Encrypt
         | Operation::EncryptDeterministic
@@ -41,6 +43,7 @@ fn any_ask_of(operation: Operation, tenant: TenantId, key: ApiKeyId) -> Ask {
             algorithm: ML_KEM,
             version: Some(first),
             payload: Some(PayloadDigest::of(b"input")),
+            batch: None,
         },
         Operation::GenerateKey => Ask::GenerateKey(ML_KEM),
         Operation::RotateKey => Ask::RotateKey(ML_KEM),

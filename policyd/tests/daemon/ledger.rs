@@ -23,6 +23,7 @@ fn of_key(operation: Operation) -> Ask {
         algorithm: ML_DSA,
         version: Some(KeyVersion::FIRST),
         payload: is_private.then(|| PayloadDigest::of(b"input")),
+        batch: None,
     }
 }
 

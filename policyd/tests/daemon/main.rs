@@ -30,6 +30,7 @@ fn sign() -> Ask {
         algorithm: Algorithm::MlDsa65,
         version: None,
         payload: Some(PayloadDigest::of(b"input")),
+        batch: None,
     }
 }
 
@@ -159,6 +160,7 @@ fn a_use_for_the_wrong_family_or_place_is_no_key() {
             algorithm,
             version: None,
             payload: Some(PayloadDigest::of(b"input")),
+            batch: None,
         };
         for (operation, algorithm) in [
             (Operation::Sign, Algorithm::MlKem768),

@@ -24,6 +24,7 @@ fn sign() -> Ask {
         algorithm: ML_DSA,
         version: None,
         payload: Some(PayloadDigest::of(b"input")),
+        batch: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn verify() -> Ask {
         algorithm: ML_DSA,
         version: Some(KeyVersion::FIRST),
         payload: None,
+        batch: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn sign() -> Ask {
         algorithm: ML_DSA,
         version: None,
         payload: Some(PayloadDigest::of(b"input")),
+        batch: None,
     }
 }
 
@@ -159,6 +160,7 @@ fn the_budget_of_a_key_is_exact_over_kills_and_its_own() {
             algorithm: ML_DSA,
             version: KeyVersion::new(99),
             payload: Some(PayloadDigest::of(b"input")),
+            batch: None,
         };
         let reply = gateway.ask(&text, absent).await;
         assert_eq!(failure(&reply), Some(AskFailure::KeyNotFound));
@@ -208,6 +210,7 @@ fn requests_that_are_read_together_do_not_share_the_last_places_of_a_budget_or_a
                 algorithm: ML_DSA,
                 version: None,
                 payload: None,
+                batch: None,
             };
             let replies = gateway.ask_all(&text, vec![verify; 100]).await;
             assert_eq!(granted(&replies) as u64, 60 - used);

@@ -2,14 +2,15 @@
 
 use crate::scene::{
     PERMITS_REFUSED, REQUESTS_REFUSED, USES, assert_counted, connect, connect_as_policyd, decrypt_input,
-    scene, sign_input,
+    scene, sign_input, use_of,
 };
-use chancel_domain::{Algorithm, Content, KeyHandle, KeyVersion, Operation};
+use chancel_domain::{Algorithm, BatchSize, Content, KeyHandle, KeyVersion, Operation};
 use chancel_pqc::Verdict;
 use chancel_tests::Daemon;
 use chancel_wire::keyd::{KeyIdentity, KeydError, KeydReply, KeydRequest, UseInput};
 use chancel_wire::limits::PERMIT_LIFETIME;
 use chancel_wire::permit::{PayloadDigest, SignedPermit};
+use chancel_wire::policyd::Ask;
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -50,6 +51,35 @@ fn a_replayed_permit_is_refused() {
     // Nor over another connection.
     scene.keyd = connect(&scene.system, Daemon::Keyd);
     scene.refused(&permit, &input, KeydError::PermitReplayed, "replayed");
+}
+
+/// Code in the gateway says how many inputs a batch has, and that is what is counted: it must be what is done.
+#[test]
+fn a_permit_for_a_batch_makes_no_more_signatures_than_were_counted() {
+    let mut scene = scene();
+    let list = |count: usize| {
+        let inputs: Vec<_> = (0..count)
+            .map(|number| sign_input(&number.to_be_bytes()))
+            .collect();
+        chancel_wire::encode_list(inputs.iter().map(Vec::as_slice))
+    };
+    let api_key = &scene.a().api_key;
+    for (stated, done) in [(1u16, 1000), (2, 3), (3, 2)] {
+        let payload = list(done);
+        let mut ask = use_of(Operation::Sign, &payload);
+        if let Ask::Use { batch, .. } = &mut ask {
+            *batch = BatchSize::try_from(stated).ok();
+        }
+        let permit = scene.permit_for(api_key, ask);
+        let before = scene.keyd.keyd_metrics();
+        assert_eq!(scene.keyd.use_key(&permit, &payload), Err(KeydError::Malformed));
+        let after = scene.keyd.keyd_metrics();
+        assert_eq!(before.sum(USES), after.sum(USES), "a key was used");
+    }
+    // As one message: the list's bytes are not those of a single input.
+    let payload = list(2);
+    let single = scene.permit(api_key, Operation::Sign, &payload);
+    assert_eq!(scene.keyd.use_key(&single, &payload), Err(KeydError::Malformed));
 }
 
 #[test]

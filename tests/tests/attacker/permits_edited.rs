@@ -208,6 +208,7 @@ fn flood(mut peer: chancel_tests::actor::Held<chancel_tests::raw::Peer>, number:
             key: KeyHandle::from_bytes([4; 16]),
             payload: PayloadDigest::of(&input),
             target: None,
+            batch: None,
         };
         let permit = PermitKey::from_bytes([number as u8; 32]).sign(&claims);
         peer.send(&KeydRequest::Use {

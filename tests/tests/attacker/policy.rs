@@ -125,6 +125,7 @@ fn policyd_gives_no_permit_without_a_payload_or_for_work_that_needs_none() {
                 algorithm,
                 version,
                 payload,
+                batch: None,
             },
         )
     };

@@ -156,6 +156,7 @@ pub fn use_of(operation: Operation, payload: &[u8]) -> Ask {
         algorithm,
         version: Some(KeyVersion::FIRST),
         payload: Some(PayloadDigest::of(payload)),
+        batch: None,
     }
 }
 
@@ -171,7 +172,13 @@ impl Scene {
     /// A genuine permit, got as the gateway gets it: with an API key that somebody sent.
     #[track_caller]
     pub fn permit(&mut self, api_key: &ApiKey, operation: Operation, input: &[u8]) -> SignedPermit {
-        match self.policyd.ask_policyd(&api_key.text, use_of(operation, input)) {
+        self.permit_for(api_key, use_of(operation, input))
+    }
+
+    /// The same for a question that is put otherwise.
+    #[track_caller]
+    pub fn permit_for(&mut self, api_key: &ApiKey, ask: Ask) -> SignedPermit {
+        match self.policyd.ask_policyd(&api_key.text, ask) {
             PolicydReply::Judged {
                 verdict: Verdict::Granted {
                     permit: Some(permit), ..

@@ -118,6 +118,7 @@ fn attacker(scene: &Scene) -> (Held<Peer>, BreakGlassClaims) {
             version: KeyVersion::FIRST,
             handle: text("key").parse().expect("a handle"),
         },
+        batch: None,
     };
     let attacker = system.attacker_in_gateway();
     let token = attacker.token(&system.layout().path("gateway/gateway-keyd.token"));

@@ -133,6 +133,7 @@ fn the_gateway_sees_no_plaintext_and_chooses_no_key_for_it() {
             target_algorithm: Algorithm::MlKem768,
             target_version: None,
             payload: PayloadDigest::of(&body),
+            batch: None,
         };
         match policyd.ask_policyd(&party.api_key.text, ask) {
             PolicydReply::Judged {

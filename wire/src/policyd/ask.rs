@@ -4,8 +4,8 @@
 use crate::permit::PayloadDigest;
 use chancel_domain::tenant::Name;
 use chancel_domain::{
-    Algorithm, ApiKeyId, DenyRule, DenyRuleId, KeyState, KeyVersion, Networks, Operation, Plan, RequestId,
-    Scopes, TenantId,
+    Algorithm, ApiKeyId, BatchSize, DenyRule, DenyRuleId, KeyState, KeyVersion, Networks, Operation, Plan,
+    RequestId, Scopes, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -23,6 +23,8 @@ pub enum Ask {
         version: Option<KeyVersion>,
         /// Digest of the encoded input, where a permit is needed; `None` for public-key work.
         payload: Option<PayloadDigest>,
+        /// How many inputs, when it is for a batch; `None` for a single one.
+        batch: Option<BatchSize>,
     },
     /// Make the first key of an algorithm.
     GenerateKey(Algorithm),
@@ -58,6 +60,8 @@ pub enum Ask {
         target_version: Option<KeyVersion>,
         /// Digest of the encoded input.
         payload: PayloadDigest,
+        /// How many ciphertexts, when it is for a batch; `None` for a single one.
+        batch: Option<BatchSize>,
     },
     /// Limit the private-key uses of an algorithm's key in a day (UTC); `None` for no limit.
     SetKeyBudget(Algorithm, Option<u32>),
@@ -197,6 +201,22 @@ impl Ask {
             | Self::CreateTenant(..)
             | Self::ReadTenantById(_)
             | Self::ListTenants(_) => None,
+        }
+    }
+
+    /// The algorithm of the key that a rewrapped ciphertext shall be for.
+    pub const fn target_algorithm(&self) -> Option<Algorithm> {
+        match self {
+            Self::Rewrap { target_algorithm, .. } => Some(*target_algorithm),
+            _ => None,
+        }
+    }
+
+    /// How many inputs a use is for, when it is for a batch.
+    pub const fn batch(&self) -> Option<BatchSize> {
+        match self {
+            Self::Use { batch, .. } | Self::Rewrap { batch, .. } => *batch,
+            _ => None,
         }
     }
 

@@ -26,6 +26,7 @@ fn claims(key: KeyIdentity) -> BreakGlassClaims {
         api_key_version: 3,
         request: RequestId::from_bytes([4; 16]),
         key,
+        batch: None,
     }
 }
 

@@ -120,6 +120,8 @@ fn any_world() -> impl Strategy<Value = World> {
     let asked = (
         any_operation(),
         prop::option::of(select(ALGORITHMS.to_vec())),
+        prop::option::of(select(ALGORITHMS.to_vec())),
+        prop::option::of(1..=1000_u16),
         select(SOURCES.to_vec()),
     );
     (
@@ -131,15 +133,19 @@ fn any_world() -> impl Strategy<Value = World> {
         deny_rules,
     )
         .prop_map(
-            |(caller, (operation, algorithm, source), now_ms, terms, counters, deny_rules)| World {
-                caller,
-                operation,
-                algorithm,
-                source: source.parse().unwrap(),
-                now_ms,
-                terms,
-                counters,
-                deny_rules,
+            |(caller, (operation, algorithm, target, batch, source), now_ms, terms, counters, deny_rules)| {
+                World {
+                    caller,
+                    operation,
+                    algorithm,
+                    target: target.filter(|_| operation == Operation::Rewrap),
+                    batch: batch.and_then(|items| BatchSize::try_from(items).ok()),
+                    source: source.parse().unwrap(),
+                    now_ms,
+                    terms,
+                    counters,
+                    deny_rules,
+                }
             },
         )
 }
