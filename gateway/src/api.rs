@@ -20,7 +20,7 @@ mod private_item;
 mod public_item;
 mod query;
 pub mod route;
-mod selection;
+pub(crate) mod selection;
 mod signed;
 mod tenants;
 
@@ -39,4 +39,5 @@ pub use keys::{List, ReadActive, ReadVersion};
 pub use kind::Kind;
 pub use query::Query;
 pub use route::{Methods, Route};
+pub use signed::Signed;
 pub use tenants::{CreateTenant, ListTenants, OwnTenant, OwnTenantAsList, ReadTenant};

@@ -223,6 +223,9 @@ pub enum ApiError {
         "Too many of this tenant's slow requests and batches are under way; try again when one has ended"
     )]
     ShareTaken,
+    /// A stream that ends within the signature it begins with.
+    #[error("The body is shorter than the signature that it must begin with")]
+    NoSignature,
     /// A field whose text names no operation.
     #[error("Field '{0}' names an unknown operation")]
     UnknownOperation(Field),
@@ -384,6 +387,7 @@ impl ApiError {
             Self::InvalidCiphertext => Code::InvalidCiphertext,
             Self::InvalidWrappedKey => Code::InvalidWrappedKey,
             Self::InvalidMessage => Code::InvalidMessage,
+            Self::NoSignature => Code::InvalidSignature,
             Self::PolicyDenied(_) => Code::PolicyDenied,
             Self::NotInPlan => Code::NotInPlan,
             Self::QuotaSpent(_) | Self::TooManyDenyRules => Code::QuotaSpent,

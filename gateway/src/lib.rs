@@ -25,4 +25,5 @@ pub mod policyd_client;
 pub mod recent;
 pub mod run;
 pub mod shares;
+pub mod streams;
 pub mod timestamp;

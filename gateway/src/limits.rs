@@ -13,6 +13,13 @@ pub const MAX_BODY: usize = 2 << 20;
 /// Body of a batch, bytes: 8 MiB in base64 with room to spare for JSON.
 pub const MAX_BATCH_BODY: usize = 12 << 20;
 
+/// Body of a stream, bytes: 64 MiB of plaintext and what its ciphertext has beside it.
+pub const MAX_STREAM: usize = (64 << 20) + (64 << 10);
+
+/// Bytes that streams may come to hold, all together. One holds a few pieces where its client reads while it sends; one
+/// whose client reads when it has sent everything comes to hold its whole answer.
+pub const MAX_STREAMS: usize = 512 << 20;
+
 /// Bytes of bodies and answers of all requests together.
 pub const MAX_BODIES: usize = 128 << 20;
 
@@ -54,6 +61,7 @@ pub struct Limits {
     requests: Arc<Budget>,
     changes: Arc<Budget>,
     bytes: Arc<Budget>,
+    streams: Arc<Budget>,
 }
 
 impl Default for Limits {
@@ -62,6 +70,7 @@ impl Default for Limits {
             requests: Budget::new(MAX_REQUESTS),
             changes: Budget::new(MAX_CHANGES),
             bytes: Budget::new(MAX_BODIES),
+            streams: Budget::new(MAX_STREAMS),
         }
     }
 }
@@ -86,6 +95,17 @@ impl Limits {
     /// A claim on memory, of nothing yet.
     pub fn memory(&self) -> Claim {
         Claim::none(&self.bytes)
+    }
+
+    /// A claim on what a stream may come to hold: its declared length, or that of the longest.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] when others have claimed too much.
+    pub fn stream(&self, declared: Option<u64>) -> Result<Claim, ApiError> {
+        let length = declared.and_then(|length| usize::try_from(length).ok());
+        let mut claim = Claim::none(&self.streams);
+        claim.grow_to(length.map_or(MAX_STREAM, |length| length.min(MAX_STREAM)))?;
+        Ok(claim)
     }
 
     /// Requests under way.

@@ -107,8 +107,13 @@ impl Metrics {
             durations.micros.fetch_add(micros, Ordering::Relaxed);
         }
         if let Some(code) = error {
-            self.errors[code as usize].fetch_add(1, Ordering::Relaxed);
+            self.failed(code);
         }
+    }
+
+    /// Counts an error: an answer that is one, or why one broke off that had begun well.
+    pub fn failed(&self, code: Code) {
+        self.errors[code as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// All counters as samples.

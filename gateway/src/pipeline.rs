@@ -14,7 +14,7 @@
 //! done by then, and has a call of its own for stage 3.
 
 pub mod api_key;
-mod asking;
+pub mod asking;
 pub mod break_glass;
 pub mod context;
 pub mod idempotency;
@@ -38,6 +38,7 @@ use crate::limits::{Claim, Limits};
 use crate::metrics::Metrics;
 use crate::policyd_client::PolicydClient;
 use crate::shares::Shares;
+use crate::streams::{self, Outgoing};
 use asking::Stages;
 use break_glass::BreakGlass;
 use chancel_domain::{RequestId, TenantId};
@@ -105,21 +106,24 @@ struct Noted {
     marks: Marks,
 }
 
-/// A finished answer, with its claim on memory until it has been sent.
-struct Finished {
-    json: Json,
-    status: u16,
-    claim: Claim,
+/// An answer.
+enum Finished {
+    /// That is finished, with its claim on memory until it has been sent.
+    Whole { json: Json, status: u16, claim: Claim },
+    /// That is made while it is sent.
+    Stream(Outgoing),
 }
 
 /// Answers a request.
 pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr) -> Response {
     let began = Instant::now();
-    let (parts, mut incoming) = request.into_parts();
+    let (parts, incoming) = request.into_parts();
+    // Streams that are answered while they arrive take it along.
+    let mut incoming = Some(incoming);
     let id = request_id::of(&parts.headers);
     let mut noted = Noted::default();
     let outcome = match skip::answer(&parts, id) {
-        Some(json) => Ok(Finished {
+        Some(json) => Ok(Finished::Whole {
             json,
             status: 200,
             claim: gateway.limits.memory(),
@@ -127,12 +131,15 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
         None => stages(gateway, &parts, &mut incoming, id, peer, &mut noted).await,
     };
     let (mut response, error) = match outcome {
-        Ok(finished) => (
-            response::success(finished.status, noted.media_type, finished.json, finished.claim),
-            None,
-        ),
+        Ok(Finished::Whole { json, status, claim }) => {
+            (response::success(status, noted.media_type, json, claim), None)
+        }
+        Ok(Finished::Stream(outgoing)) => (response::stream(outgoing), None),
         Err(error) => {
-            let arrived = body::discard(&parts.headers, &mut incoming).await;
+            let arrived = match &mut incoming {
+                Some(incoming) => body::discard(&parts.headers, incoming).await,
+                None => false,
+            };
             let json = envelope::error(id, &error);
             (response::failure(&error, json, arrived), Some(error))
         }
@@ -155,7 +162,7 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
 async fn stages(
     gateway: &Gateway,
     parts: &Parts,
-    incoming: &mut Incoming,
+    incoming: &mut Option<Incoming>,
     id: RequestId,
     peer: IpAddr,
     noted: &mut Noted,
@@ -175,6 +182,17 @@ async fn stages(
         idempotency_key: None,
     };
     let mut stages = Stages::begin(gateway, caller, noted)?;
+    if streams::is_one(route, &parts.headers) {
+        return match streams::respond(route, query, incoming, &mut stages).await? {
+            streams::Answer::Stream(outgoing) => Ok(Finished::Stream(outgoing)),
+            streams::Answer::Json(json) => Ok(Finished::Whole {
+                json,
+                status: route.success(),
+                claim: gateway.limits.memory(),
+            }),
+        };
+    }
+    let incoming = incoming.as_mut().ok_or(ApiError::Internal)?;
     let most = route.max_body();
     if body::is_large(incoming, most) {
         // Memory is not for everybody who can spell an API key.
@@ -192,5 +210,5 @@ async fn stages(
     let json = route::dispatch(route, &body, path, query, accept, &mut stages).await?;
     let status = route.success();
     claim.grow_to(json.len())?;
-    Ok(Finished { json, status, claim })
+    Ok(Finished::Whole { json, status, claim })
 }

@@ -84,6 +84,7 @@ impl Keys<'_> {
         let (identity, key) = (self.identity, self.key);
         match *input {
             UseInput::Decrypt { ciphertext, aad } => decrypt::decrypt(identity, key, ciphertext, aad),
+            UseInput::OpenStream { head, aad } => decrypt::open_stream(identity, key, head, aad),
             UseInput::Unwrap { wrapped_key } => unwrap::unwrap(identity, key, wrapped_key),
             UseInput::Decapsulate { kem_ciphertext } => {
                 decapsulate::decapsulate(identity, key, kem_ciphertext)

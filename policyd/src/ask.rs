@@ -140,6 +140,9 @@ impl Asks {
                     };
                     self.use_key(&scope, grant, subject, wanted, turn)
                 }
+                Ask::Prepare {
+                    algorithm, version, ..
+                } => self.prepare(&scope, &grant, subject, algorithm, version),
                 ask => {
                     let position = match self.record(&scope, &grant, ask.is_change(), request.now_ms)? {
                         Ok(position) => position,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! offset  bytes  field
-//!      0      2  format: 0x4301 data, 0x4302 symmetric key, 0x4303 data, deterministic
+//!      0      2  format: 0x4301 data, 0x4302 symmetric key, 0x4303 data, deterministic,
+//!                0x4304 key of a stream
 //!      2      2  algorithm code (the registry of chancel-domain)
 //!      4      4  key version, from 1
 //!      8      n  KEM ciphertext (n = 1088 for ML-KEM-768)

@@ -158,13 +158,22 @@ pub enum UseInput<'a> {
         #[serde(borrow, with = "serde_bytes")]
         aad: &'a [u8],
     },
+    /// Open the head of a stream that encrypt made: the key of its segments, and of nothing else.
+    OpenStream {
+        /// The head, an envelope.
+        #[serde(borrow, with = "serde_bytes")]
+        head: &'a [u8],
+        /// The caller's additional authenticated data, empty when none was given.
+        #[serde(borrow, with = "serde_bytes")]
+        aad: &'a [u8],
+    },
 }
 
 impl UseInput<'_> {
     /// The operation this is the input of.
     pub const fn operation(&self) -> Operation {
         match self {
-            Self::Decrypt { .. } => Operation::Decrypt,
+            Self::Decrypt { .. } | Self::OpenStream { .. } => Operation::Decrypt,
             Self::Unwrap { .. } => Operation::Unwrap,
             Self::Decapsulate { .. } => Operation::Decapsulate,
             Self::Sign(Content::Raw { .. }) => Operation::Sign,

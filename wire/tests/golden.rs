@@ -118,6 +118,11 @@ fn requests_to_keyd() {
         })),
         "00016300"
     );
+    let head = UseInput::OpenStream {
+        head: b"h",
+        aad: b"a",
+    };
+    assert_eq!(hex(&encode(&head)), "0501680161");
 }
 
 #[test]

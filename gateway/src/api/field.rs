@@ -102,10 +102,12 @@ pub enum Field {
     Format,
     /// What a batch is about: a list of objects.
     Items,
+    /// Where the signature ends that a stream begins with, in queries.
+    SignatureLength,
 }
 
 /// All fields with their names.
-pub const FIELDS: [(Field, &str); 48] = [
+pub const FIELDS: [(Field, &str); 49] = [
     (Field::Plaintext, "plaintext"),
     (Field::Ciphertext, "ciphertext"),
     (Field::KemCiphertext, "kem_ciphertext"),
@@ -154,6 +156,7 @@ pub const FIELDS: [(Field, &str); 48] = [
     (Field::Salt, "salt"),
     (Field::Format, "format"),
     (Field::Items, "items"),
+    (Field::SignatureLength, "signature_length"),
 ];
 
 impl Field {

@@ -1,17 +1,21 @@
 //! Work with one key on one item.
 
-use super::Body;
 use super::kind::{Item, Kind, Versions};
+use super::private_item::PrivateItem;
+use super::public_item::PublicItem;
 use super::selection::{Named, target, version, version_or_active};
+use super::{Body, Signed};
 use crate::envelope::{self, Json, Object, base64_len};
 use crate::error::ApiError;
 use crate::keyd_client::Use;
 use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
-use crate::pipeline::policy::{Grant, unexpected};
+use crate::pipeline::policy::{Grant, PrivateKey, unexpected};
 use chancel_domain::{BatchSize, KeyVersion, Operation as Noun};
 use chancel_wire::permit::PayloadDigest;
 use chancel_wire::policyd::{Ask, KeyView};
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Which key, and for a rewrap for which other.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,15 @@ impl Selection {
                 _ => None,
             },
         })
+    }
+
+    /// A key by its algorithm and version.
+    const fn of(key: Named, version: Option<KeyVersion>) -> Self {
+        Self {
+            key,
+            version,
+            target: None,
+        }
     }
 
     /// What policyd is asked.
@@ -105,6 +118,29 @@ impl KeyUse {
         let item = (kind.read)(body, selection.key)?;
         Ok(Self { selection, item })
     }
+
+    /// A request to sign what came otherwise than in a body of JSON.
+    pub fn signing(key: Named, version: Option<KeyVersion>, signed: &Signed) -> Self {
+        Self {
+            selection: Selection::of(key, version),
+            item: Item::Private(PrivateItem::sign(signed)),
+        }
+    }
+
+    /// Verifies what came otherwise than in a body of JSON.
+    ///
+    /// # Errors
+    /// As for every verification in the gateway.
+    pub async fn verify(
+        named: Named,
+        signed: Signed,
+        signature: Zeroizing<Vec<u8>>,
+        key: Arc<KeyView>,
+        context: Context<'_>,
+    ) -> Result<Json, ApiError> {
+        let item = PublicItem::Verify { signed, signature };
+        in_gateway(Selection::of(named, Some(key.version)), item, key, context).await
+    }
 }
 
 impl Operation for KeyUse {
@@ -117,40 +153,50 @@ impl Operation for KeyUse {
     }
 
     async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        let Self { selection, item } = self;
-        let (request, tenant) = (context.request, context.tenant);
-        match item {
-            Item::Public(item) => {
-                let key = grant.public_key()?;
-                let used = key.clone();
-                let work = move || item.perform(&used, tenant, request);
-                let output = if key.algorithm.is_slow() {
-                    context.helpers.run(work).await??
-                } else {
-                    work()?
-                };
-                Ok(envelope::success(request, output.room(), |data| {
-                    output.write(data);
-                    selection.write(data, &key, None);
-                }))
-            }
-            Item::Private(item) => {
-                let granted = grant.private_key()?;
-                selection.check_target(granted.target.as_ref())?;
-                let what = Use {
-                    authority: granted.authority,
-                    input: &item.input,
-                    operation: item.operation,
-                    request,
-                };
-                let answer = |output: &[u8]| {
-                    envelope::success(request, base64_len(output.len()), |data| {
-                        item.shape.write(data, output);
-                        selection.write(data, &granted.key, granted.target.as_ref());
-                    })
-                };
-                context.keyd.use_key(what, context.deadline, answer).await
-            }
+        match self.item {
+            Item::Public(item) => in_gateway(self.selection, item, grant.public_key()?, context).await,
+            Item::Private(item) => in_keyd(self.selection, item, grant.private_key()?, context).await,
         }
     }
+}
+
+async fn in_gateway(
+    selection: Selection,
+    item: PublicItem,
+    key: Arc<KeyView>,
+    context: Context<'_>,
+) -> Result<Json, ApiError> {
+    let (request, tenant, used) = (context.request, context.tenant, key.clone());
+    let work = move || item.perform(&used, tenant, request);
+    let output = if key.algorithm.is_slow() {
+        context.helpers.run(work).await??
+    } else {
+        work()?
+    };
+    Ok(envelope::success(request, output.room(), |data| {
+        output.write(data);
+        selection.write(data, &key, None);
+    }))
+}
+
+async fn in_keyd(
+    selection: Selection,
+    item: PrivateItem,
+    granted: PrivateKey,
+    context: Context<'_>,
+) -> Result<Json, ApiError> {
+    selection.check_target(granted.target.as_ref())?;
+    let what = Use {
+        authority: granted.authority,
+        input: &item.input,
+        operation: item.operation,
+        request: context.request,
+    };
+    let answer = |output: &[u8]| {
+        envelope::success(context.request, base64_len(output.len()), |data| {
+            item.shape.write(data, output);
+            selection.write(data, &granted.key, granted.target.as_ref());
+        })
+    };
+    context.keyd.use_key(what, context.deadline, answer).await
 }

@@ -8,8 +8,10 @@ use chancel_domain::{Algorithm, Family, KeyVersion, Maturity};
 /// An algorithm with the name the caller used for it, which is the one it reads in the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Named {
-    pub(super) algorithm: Algorithm,
-    pub(super) name: &'static str,
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// The name.
+    pub name: &'static str,
 }
 
 impl Named {
@@ -42,15 +44,22 @@ impl Named {
     /// The algorithm of a request body, of one family; the family's default when none is named.
     pub(super) fn of_family(body: &Body<'_>, family: Family) -> Result<Self, ApiError> {
         match body.text(Field::Algorithm)? {
-            None => Ok(Self::unnamed(Algorithm::default_for(family))),
-            Some(text) => {
-                let named = Self::parse(text)?;
-                if named.algorithm.family() == family {
-                    Ok(named)
-                } else {
-                    Err(ApiError::InvalidAlgorithm)
-                }
-            }
+            None => Ok(Self::default_of(family)),
+            Some(text) => Self::parse(text)?.only_of(family),
+        }
+    }
+
+    /// What is meant where none is named.
+    pub(crate) const fn default_of(family: Family) -> Self {
+        Self::unnamed(Algorithm::default_for(family))
+    }
+
+    /// If it is of a family.
+    pub(crate) fn only_of(self, family: Family) -> Result<Self, ApiError> {
+        if self.algorithm.family() == family {
+            Ok(self)
+        } else {
+            Err(ApiError::InvalidAlgorithm)
         }
     }
 
@@ -61,7 +70,7 @@ impl Named {
     }
 
     /// The algorithm of a query that may name one.
-    pub(super) fn in_query(query: &Query<'_>) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn in_query(query: &Query<'_>) -> Result<Option<Self>, ApiError> {
         query
             .value(Field::Algorithm)?
             .as_deref()
@@ -109,7 +118,7 @@ pub(super) fn version_in_path(path: &str) -> Result<KeyVersion, ApiError> {
     at_least_one(digits.parse().unwrap_or(0))
 }
 
-fn at_least_one(number: u32) -> Result<KeyVersion, ApiError> {
+pub(crate) fn at_least_one(number: u32) -> Result<KeyVersion, ApiError> {
     KeyVersion::new(number).ok_or(ApiError::WrongField {
         field: Field::KeyVersion,
         expected: "an integer from 1 to 4294967295",

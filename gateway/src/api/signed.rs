@@ -105,7 +105,11 @@ impl Signed {
         }
     }
 
-    fn checked(self, key: Named) -> Result<Self, ApiError> {
+    /// If a key of the algorithm can sign it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn checked(self, key: Named) -> Result<Self, ApiError> {
         use UnsuitableContent as Unsuitable;
         self.content()
             .check(key.algorithm)

@@ -5,14 +5,15 @@ use crate::envelope::Json;
 use crate::error::{ApiError, Code};
 use crate::limits::Claim;
 use crate::pipeline::rate_limit::Allowance;
+use crate::streams::{MEDIA_TYPE, Outgoing};
 use bytes::Bytes;
 use chancel_domain::RequestId;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
-/// A response with its whole body.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// A response, whose body is there or made while it is sent.
+pub type Response = hyper::Response<Either<Full<Bytes>, Outgoing>>;
 
 /// A body that holds its place in memory until it has been sent, and is then wiped.
 struct Held {
@@ -34,6 +35,18 @@ pub fn success(status: u16, media_type: Option<&'static str>, json: Json, claim:
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
+    response
+}
+
+/// A response whose body is made while it is sent.
+pub fn stream(outgoing: Outgoing) -> Response {
+    let version = outgoing.key_version.into();
+    let algorithm = HeaderValue::from_static(outgoing.algorithm);
+    let mut response = of(200, Either::Right(outgoing));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(HeaderName::from_static("x-chancel-key-version"), version);
+    headers.insert(HeaderName::from_static("x-chancel-algorithm"), algorithm);
     response
 }
 
@@ -118,7 +131,11 @@ fn add_allowance(response: &mut Response, allowance: &Allowance) {
 }
 
 fn with_status(status: u16, body: Bytes) -> Response {
-    let mut response = hyper::Response::new(Full::new(body));
+    of(status, Either::Left(Full::new(body)))
+}
+
+fn of(status: u16, body: Either<Full<Bytes>, Outgoing>) -> Response {
+    let mut response = hyper::Response::new(body);
     // NOTE(expect): statuses come from the error table and a few literals, all between 200 and 599.
     *response.status_mut() = StatusCode::from_u16(status).expect("our statuses are valid");
     let headers = response.headers_mut();

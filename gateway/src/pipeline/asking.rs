@@ -12,8 +12,10 @@ use crate::deadline::Deadline;
 use crate::envelope::Json;
 use crate::error::ApiError;
 use crate::known_callers::{Known, Tag};
+use crate::limits::Claim;
 use crate::policyd_client::NotJudged;
-use chancel_domain::Algorithm;
+use crate::shares::Share;
+use chancel_domain::{Algorithm, TenantId};
 use chancel_wire::limits::{BATCH_DEADLINE, LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
@@ -26,6 +28,16 @@ pub struct Stages<'a> {
     tag: Tag,
     known: Option<Known>,
     noted: &'a mut Noted,
+}
+
+/// What may be done, and by when.
+pub struct Allowed<'a> {
+    /// That it may.
+    pub grant: Grant,
+    /// For whom, and with what.
+    pub context: Context<'a>,
+    /// Places among requests of a kind, until the work is done.
+    _held: (Option<Claim>, Option<Share>),
 }
 
 impl<'a> Stages<'a> {
@@ -67,12 +79,18 @@ impl<'a> Stages<'a> {
     }
 
     /// Runs an operation, or says what is wrong with what should have been one.
-    pub(super) async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
-        let operation = match parsed {
-            Ok(operation) => operation,
-            Err(error) => return Err(self.refuse(error).await?),
-        };
-        let ask = operation.ask();
+    pub(crate) async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
+        let operation = self.accepted(parsed).await?;
+        let Allowed {
+            grant,
+            context,
+            _held,
+        } = self.ask_for(operation.ask()).await?;
+        operation.carry_out(grant, context).await
+    }
+
+    /// Has a question answered, with what it holds until the work is done.
+    pub(crate) async fn ask_for(&mut self, ask: Ask) -> Result<Allowed<'a>, ApiError> {
         let is_change = ask.is_change();
         let deadline = Deadline::after(if is_change {
             LIFECYCLE_DEADLINE
@@ -80,21 +98,21 @@ impl<'a> Stages<'a> {
             REQUEST_DEADLINE
         });
         // policyd's answer to these means that the change is done, so the rate is looked at before the question.
-        let _change = if is_change {
+        let change = if is_change {
             self.recognise().await?;
             Some(self.gateway.limits.enter_change()?)
         } else {
             None
         };
-        let request = self.caller.request;
         let is_slow = !is_change && ask.algorithm().is_some_and(Algorithm::is_slow);
         let is_batch = ask.batch().is_some();
-        let _share = if is_slow || is_batch {
+        let share = if is_slow || is_batch {
             let tenant = self.recognise().await?.subject.tenant;
-            Some(self.gateway.shares.take(tenant)?)
+            Some(self.share(tenant)?)
         } else {
             None
         };
+        let request = self.caller.request;
         let (known, grant) = self.judged(ask, deadline).await?;
         // policyd answers such questions as fast as any; what takes time is the work.
         let deadline = match (is_slow, is_batch) {
@@ -102,8 +120,34 @@ impl<'a> Stages<'a> {
             (false, true) => Deadline::after(BATCH_DEADLINE),
             (false, false) => deadline,
         };
-        let context = Context::attach(&known.subject, request, self.gateway, deadline);
-        operation.carry_out(grant, context).await
+        Ok(Allowed {
+            grant,
+            context: Context::attach(&known.subject, request, self.gateway, deadline),
+            _held: (change, share),
+        })
+    }
+
+    /// What was parsed; or, when it makes no sense, what is wrong with it.
+    pub(crate) async fn accepted<T>(&mut self, parsed: Result<T, ApiError>) -> Result<T, ApiError> {
+        match parsed {
+            Ok(parsed) => Ok(parsed),
+            Err(error) => Err(self.refuse(error).await?),
+        }
+    }
+
+    /// One of the requests that take long which a tenant may have under way.
+    pub(crate) fn share(&self, tenant: TenantId) -> Result<Share, ApiError> {
+        self.gateway.shares.take(tenant)
+    }
+
+    /// A claim on memory, of nothing yet.
+    pub(crate) fn memory(&self) -> Claim {
+        self.gateway.limits.memory()
+    }
+
+    /// A claim on what a stream of a declared length may come to hold.
+    pub(crate) fn claim_stream(&self, declared: Option<u64>) -> Result<Claim, ApiError> {
+        self.gateway.limits.stream(declared)
     }
 
     /// Runs a batch; of one without an item that makes sense, says what is wrong with each.
@@ -131,7 +175,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Stages 3 to 5, by what is remembered or else with a question that permits nothing.
-    pub(super) async fn recognise(&mut self) -> Result<Known, ApiError> {
+    pub(crate) async fn recognise(&mut self) -> Result<Known, ApiError> {
         match &self.known {
             Some(known) => Ok(known.clone()),
             None => self.ask_who().await,

@@ -78,6 +78,16 @@ impl Wish {
                 version: *version,
                 batch: *batch,
             }),
+            Ask::Prepare {
+                operation,
+                algorithm,
+                version,
+            } => Some(Self {
+                operation: *operation,
+                algorithm: *algorithm,
+                version: *version,
+                batch: None,
+            }),
             _ => None,
         }
     }

@@ -5,8 +5,10 @@ use super::Gateway;
 use crate::deadline::Deadline;
 use crate::helpers::Helpers;
 use crate::keyd_client::KeydClient;
+use crate::metrics::Metrics;
 use chancel_domain::{RequestId, TenantId};
 use chancel_wire::policyd::Subject;
+use std::sync::Arc;
 
 /// The context of a request.
 #[derive(Clone, Copy)]
@@ -19,6 +21,8 @@ pub struct Context<'a> {
     pub keyd: &'a KeydClient,
     /// Threads for work that takes long.
     pub helpers: &'a Helpers,
+    /// Counters.
+    pub metrics: &'a Arc<Metrics>,
     /// By when the caller is answered.
     pub deadline: Deadline,
 }
@@ -35,6 +39,7 @@ impl<'a> Context<'a> {
             request,
             keyd: &gateway.keyd,
             helpers: &gateway.helpers,
+            metrics: &gateway.metrics,
             deadline,
         }
     }

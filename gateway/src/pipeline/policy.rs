@@ -52,7 +52,7 @@ impl About {
     /// What a question is about.
     pub fn of(ask: &Ask) -> Self {
         let version = match ask {
-            Ask::Use { version, .. } => *version,
+            Ask::Use { version, .. } | Ask::Prepare { version, .. } => *version,
             Ask::RetireKey(_, version)
             | Ask::ReadKey(_, version)
             | Ask::ArchiveKey(_, version)

@@ -22,6 +22,16 @@ pub(super) fn decrypt(
     )
 }
 
+/// Opens the head of a stream: the key that its segments, and nothing else, are under.
+pub(super) fn open_stream(
+    identity: &KeyIdentity,
+    key: &ReadyKey,
+    head: &[u8],
+    aad: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, KeydError> {
+    open(&[Purpose::StreamKey], identity, key, head, aad)
+}
+
 /// Opens an envelope of one of some purposes; shared with unwrap, which differs in them alone.
 pub(super) fn open(
     purposes: &[Purpose],

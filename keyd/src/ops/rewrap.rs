@@ -3,7 +3,7 @@
 use super::decrypt;
 use crate::keyring::ReadyKey;
 use chancel_domain::Family;
-use chancel_pqc::envelope::{self, Purpose};
+use chancel_pqc::envelope::{self, Envelope, Purpose};
 use chancel_wire::keyd::{KeyIdentity, KeydError};
 use zeroize::Zeroizing;
 
@@ -20,9 +20,19 @@ pub(super) fn rewrap(
     if target.algorithm.family() != Family::Kem || target.tenant != identity.tenant {
         return Err(KeydError::PermitForOtherOperation);
     }
-    let plaintext = decrypt::decrypt(identity, key, ciphertext, aad)?;
+    // Of a stream the head alone is rewrapped: its segments stay as they are.
+    let is_head = Envelope::parse(ciphertext).is_ok_and(|envelope| envelope.purpose() == Purpose::StreamKey);
+    let (opened, purpose) = if is_head {
+        (
+            decrypt::open_stream(identity, key, ciphertext, aad),
+            Purpose::StreamKey,
+        )
+    } else {
+        (decrypt::decrypt(identity, key, ciphertext, aad), Purpose::Data)
+    };
+    let plaintext = opened?;
     envelope::seal(
-        Purpose::Data,
+        purpose,
         target.algorithm,
         target.version,
         target_key.public(),

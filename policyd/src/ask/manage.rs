@@ -155,6 +155,7 @@ impl Asks {
                 }
             },
             Ask::Use { .. }
+            | Ask::Prepare { .. }
             | Ask::Rewrap { .. }
             | Ask::ReadActiveKey(_)
             | Ask::ReadKey(..)

@@ -81,6 +81,34 @@ impl Asks {
     }
 }
 
+impl Asks {
+    /// Finds the key of a use that will be asked for later. There is nothing to record or to count: nothing is permitted.
+    pub(super) fn prepare(
+        &self,
+        scope: &TenantScope<'_, Read>,
+        grant: &Grant,
+        subject: Subject,
+        algorithm: Algorithm,
+        version: Option<KeyVersion>,
+    ) -> Result<Handled, StoreError> {
+        if grant.operation().place() != Place::PrivateKey {
+            return Ok(not_answered_now(&self.metrics, PolicydFailure::Malformed));
+        }
+        let reply = match find(scope, grant.operation(), algorithm, version)? {
+            Err(failure) => failed(&self.metrics, subject, failure),
+            Ok(key) => PolicydReply::Judged {
+                subject,
+                verdict: Verdict::Granted {
+                    key,
+                    permit: None,
+                    target: None,
+                },
+            },
+        };
+        Ok(Handled::now(&reply))
+    }
+}
+
 fn find(
     scope: &TenantScope<'_, Read>,
     operation: Operation,

@@ -20,6 +20,8 @@ pub enum Purpose {
     SymmetricKey,
     /// Made by encrypt in its deterministic mode.
     DeterministicData,
+    /// The head of a stream that encrypt made; the plaintext is the key of its segments.
+    StreamKey,
 }
 
 impl Purpose {
@@ -28,6 +30,7 @@ impl Purpose {
             Self::Data => 0x4301,
             Self::SymmetricKey => 0x4302,
             Self::DeterministicData => 0x4303,
+            Self::StreamKey => 0x4304,
         }
     }
 
@@ -36,6 +39,7 @@ impl Purpose {
             0x4301 => Some(Self::Data),
             0x4302 => Some(Self::SymmetricKey),
             0x4303 => Some(Self::DeterministicData),
+            0x4304 => Some(Self::StreamKey),
             _ => None,
         }
     }
@@ -46,6 +50,7 @@ impl Purpose {
             Self::Data => b"chancel envelope 0x4301 data",
             Self::SymmetricKey => b"chancel envelope 0x4302 symmetric key",
             Self::DeterministicData => b"chancel envelope 0x4303 deterministic data",
+            Self::StreamKey => b"chancel envelope 0x4304 stream key",
         }
     }
 }

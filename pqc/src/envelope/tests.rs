@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 const ALGORITHM: Algorithm = Algorithm::MlKem768;
 const TENANT: TenantId = TenantId::from_bytes([0x11; 16]);
-const PURPOSES: [Purpose; 2] = [Purpose::Data, Purpose::SymmetricKey];
+const PURPOSES: [Purpose; 3] = [Purpose::Data, Purpose::SymmetricKey, Purpose::StreamKey];
 
 static KEY: LazyLock<DecapsulationKey> =
     LazyLock::new(|| DecapsulationKey::generate(&ML_KEM_768).expect("valid input"));

@@ -89,6 +89,16 @@ pub enum Ask {
     ReadTenantById(TenantId),
     /// A page of all tenants in the order of their ids after a given one; for operators.
     ListTenants(Option<TenantId>),
+    /// The key of a private-key use that will be asked for when its input is there. Judged like it, and recorded when it
+    /// is denied; permits and counts nothing.
+    Prepare {
+        /// The operation.
+        operation: Operation,
+        /// The parameter set.
+        algorithm: Algorithm,
+        /// The version; `None` for the active one.
+        version: Option<KeyVersion>,
+    },
 }
 
 /// What a new API key shall be.
@@ -144,7 +154,7 @@ impl Ask {
     /// The operation whose grant this needs.
     pub const fn operation(&self) -> Operation {
         match self {
-            Self::Use { operation, .. } => *operation,
+            Self::Use { operation, .. } | Self::Prepare { operation, .. } => *operation,
             Self::GenerateKey(_) => Operation::GenerateKey,
             Self::RotateKey(_) => Operation::RotateKey,
             Self::RetireKey(..) => Operation::RetireKey,
@@ -176,6 +186,7 @@ impl Ask {
     pub const fn algorithm(&self) -> Option<Algorithm> {
         match self {
             Self::Use { algorithm, .. }
+            | Self::Prepare { algorithm, .. }
             | Self::GenerateKey(algorithm)
             | Self::RotateKey(algorithm)
             | Self::RetireKey(algorithm, _)
