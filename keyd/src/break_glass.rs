@@ -6,7 +6,7 @@
 
 use chancel_wire::keyd::{BreakGlassState, KeydError};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 /// No configuration and no operator can open it for longer.
@@ -36,12 +36,14 @@ impl From<NotRecorded> for KeydError {
     }
 }
 
-/// Break-glass of this process. Uses share the lock for as long as they take, so that in the ledger every one of them
-/// stands between an opening and an end.
+/// Break-glass of this process. Uses share a lock for as long as they take, so that in the ledger every one of them
+/// stands between an opening and an end. A use may take seconds: whether another may begin does not wait for it.
 #[derive(Debug)]
 pub struct BreakGlass {
     /// Zero when it cannot be opened at all.
     longest: Duration,
+    /// How long uses may begin; `None` when it was never opened, or its end is recorded.
+    until: Mutex<Option<Instant>>,
     opened: RwLock<Option<Opened>>,
     uses_in_all: AtomicU64,
     /// As many of them were before it was opened last.
@@ -50,11 +52,10 @@ pub struct BreakGlass {
 
 #[derive(Debug)]
 struct Opened {
-    until: Instant,
     uses: AtomicU64,
 }
 
-/// Proof that break-glass is open; while it is held, nothing closes it.
+/// Proof that break-glass was open when the use began; while it is held, no end of it is recorded.
 #[derive(Debug)]
 pub struct Open<'a> {
     opened: RwLockReadGuard<'a, Option<Opened>>,
@@ -76,6 +77,7 @@ impl BreakGlass {
     pub fn new(longest: Duration) -> Self {
         Self {
             longest: longest.min(HARD_MAXIMUM),
+            until: Mutex::new(None),
             opened: RwLock::new(None),
             uses_in_all: AtomicU64::new(0),
             uses_before: AtomicU64::new(0),
@@ -97,22 +99,20 @@ impl BreakGlass {
         }
         let until = now.checked_add(span).ok_or(KeydError::BreakGlassTime)?;
         let mut opened = self.write();
-        expire(&mut opened, now, &record)?;
+        self.expire(&mut opened, now, &record)?;
         record(Incident::Opened(span))?;
-        match opened.as_mut() {
-            Some(opened) => opened.until = until,
-            None => {
-                self.uses_before.store(self.uses_in_all(), Ordering::Relaxed);
-                *opened = Some(Opened {
-                    until,
-                    uses: AtomicU64::new(0),
-                });
-            }
+        if opened.is_none() {
+            self.uses_before.store(self.uses_in_all(), Ordering::Relaxed);
+            *opened = Some(Opened {
+                uses: AtomicU64::new(0),
+            });
         }
+        *self.until() = Some(until);
         Ok(())
     }
 
-    /// Closes it; nothing, when it is closed. It is closed also when that cannot be recorded, and the record follows
+    /// Closes it; nothing, when it is closed. No use begins from then on; those under way are waited for, because the record
+    /// of the end comes after theirs. It is closed also when that cannot be recorded, and the record follows
     /// from [`BreakGlass::look`].
     ///
     /// # Errors
@@ -122,20 +122,29 @@ impl BreakGlass {
         now: Instant,
         record: impl Fn(Incident) -> Result<(), NotRecorded>,
     ) -> Result<(), KeydError> {
+        let was_open = {
+            let mut until = self.until();
+            let was_open = until.is_some_and(|until| now < until);
+            *until = until.map(|until| until.min(now));
+            was_open
+        };
         let mut opened = self.write();
-        expire(&mut opened, now, &record)?;
-        if let Some(found) = opened.as_mut() {
-            found.until = now;
-            record(Incident::Closed(found.uses.load(Ordering::Relaxed)))?;
-            *opened = None;
+        match opened.as_ref() {
+            Some(found) if was_open => {
+                record(Incident::Closed(found.uses.load(Ordering::Relaxed)))?;
+                self.end(&mut opened);
+                Ok(())
+            }
+            _ => Ok(self.expire(&mut opened, now, &record)?),
         }
-        Ok(())
     }
 
     /// Begins a use; `None` when it is closed, or its time is up.
     pub fn enter(&self, now: Instant) -> Option<Open<'_>> {
+        // Asked before and after: who waits for the lock may wait for an end of it all.
+        self.is_open(now).then_some(())?;
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        opened.as_ref().filter(|found| now < found.until)?;
+        opened.as_ref().filter(|_| self.is_open(now))?;
         Some(Open {
             opened,
             uses_in_all: &self.uses_in_all,
@@ -151,20 +160,18 @@ impl BreakGlass {
             Err(TryLockError::WouldBlock) => return,
         };
         // Looked at again a second later; after the end, the line of the next start says as much.
-        let _ = expire(&mut opened, now, &record);
-        if at_end && let Some(found) = opened.take() {
-            let _ = record(Incident::Closed(found.uses.into_inner()));
+        let _ = self.expire(&mut opened, now, &record);
+        if at_end && let Some(found) = opened.as_ref() {
+            let _ = record(Incident::Closed(found.uses.load(Ordering::Relaxed)));
+            self.end(&mut opened);
         }
     }
 
     /// As it stands.
     pub fn state(&self, now: Instant) -> BreakGlassState {
-        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        let found = opened.as_ref().filter(|found| now < found.until);
+        let until = self.until().filter(|until| now < *until);
         BreakGlassState {
-            remaining_ms: found.map_or(0, |found| {
-                millis(found.until.saturating_duration_since(now)).max(1)
-            }),
+            remaining_ms: until.map_or(0, |until| millis(until.saturating_duration_since(now)).max(1)),
             uses: self
                 .uses_in_all()
                 .saturating_sub(self.uses_before.load(Ordering::Relaxed)),
@@ -177,22 +184,37 @@ impl BreakGlass {
         self.uses_in_all.load(Ordering::Relaxed)
     }
 
+    fn is_open(&self, now: Instant) -> bool {
+        self.until().is_some_and(|until| now < until)
+    }
+
+    /// Held for a moment only.
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, opened: &mut Option<Opened>) {
+        *opened = None;
+        *self.until() = None;
+    }
+
+    fn expire(
+        &self,
+        opened: &mut Option<Opened>,
+        now: Instant,
+        record: &impl Fn(Incident) -> Result<(), NotRecorded>,
+    ) -> Result<(), NotRecorded> {
+        if let Some(found) = opened.as_ref().filter(|_| !self.is_open(now)) {
+            record(Incident::Expired(found.uses.load(Ordering::Relaxed)))?;
+            self.end(opened);
+        }
+        Ok(())
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, Option<Opened>> {
         // Each change is one assignment.
         self.opened.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn expire(
-    opened: &mut Option<Opened>,
-    now: Instant,
-    record: &impl Fn(Incident) -> Result<(), NotRecorded>,
-) -> Result<(), NotRecorded> {
-    if let Some(found) = opened.as_ref().filter(|found| now >= found.until) {
-        record(Incident::Expired(found.uses.load(Ordering::Relaxed)))?;
-        *opened = None;
-    }
-    Ok(())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -149,3 +149,34 @@ fn the_end_of_the_process_closes_it() {
     );
     assert!(glass.enter(now).is_none());
 }
+
+#[test]
+fn closing_it_stops_what_has_not_begun_at_once_though_a_use_takes_long() {
+    let glass = BreakGlass::new(5 * MINUTE);
+    let now = Instant::now();
+    let written = Mutex::new(Vec::new());
+    let record = |incident| {
+        written.lock().unwrap().push(incident);
+        Ok(())
+    };
+    glass.open(now, MINUTE, record).unwrap();
+    let using = glass.enter(now).unwrap();
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| glass.close(now, record));
+        while glass.state(now).remaining_ms > 0 {
+            std::thread::yield_now();
+        }
+        // Both would wait for the use, and for whoever closes it, if they asked its lock.
+        assert!(glass.enter(now).is_none());
+        using.count();
+        assert_eq!(
+            written.lock().unwrap().len(),
+            1,
+            "the end is recorded after the use"
+        );
+        drop(using);
+        closing.join().unwrap().unwrap();
+    });
+    let opened_and_closed = [Incident::Opened(MINUTE), Incident::Closed(1)];
+    assert_eq!(*written.lock().unwrap(), opened_and_closed);
+}
