@@ -14,7 +14,7 @@ use chancel_wire::keyd::{KeyFileDamage, KeyIdentity, KeydError};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use zeroize::Zeroizing;
 
 /// A private key in locked memory, with its public key.
@@ -117,12 +117,15 @@ impl Keyring {
             key.last_used.store(now, Ordering::Relaxed);
             return Ok(Arc::clone(key));
         }
-        let _present = self
-            .file_of(identity)
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let seed = self.load(identity)?;
+        let seed = {
+            let _present = self.present(identity);
+            self.load(identity)?
+        };
+        // Takes up to a second, in which other keys of this lock are made and destroyed.
         let key = Arc::new(self.expand(identity, &seed, now)?);
+        let _present = self.present(identity);
+        // Perhaps this one was.
+        self.load(identity)?;
         self.ready().insert(*identity, Arc::clone(&key));
         Ok(key)
     }
@@ -187,15 +190,19 @@ impl Keyring {
 
     /// Whether a key's file opens, looking at the file itself and not at the cache.
     pub fn damage_of(&self, identity: &KeyIdentity) -> Option<KeyFileDamage> {
-        let _whole = self
-            .file_of(identity)
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _whole = self.present(identity);
         match self.load(identity) {
             Ok(_) | Err(KeydError::KeyNotFound) => None,
             Err(KeydError::KeyFileDamaged(damage)) => Some(damage),
             Err(_) => Some(KeyFileDamage::Unreadable),
         }
+    }
+
+    /// While it is held, a key's file is neither made nor destroyed.
+    fn present(&self, identity: &KeyIdentity) -> RwLockReadGuard<'_, ()> {
+        self.file_of(identity)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file_of(&self, identity: &KeyIdentity) -> &RwLock<()> {
