@@ -6,7 +6,7 @@
 use super::{AccountOf, Admission, AuthenticatedPeer, Refusal};
 use crate::connection;
 use crate::pool::Pools;
-use chancel_sandbox::{Sandboxed, peer_credentials};
+use chancel_sandbox::{Sandboxed, inherited, peer_credentials};
 use chancel_wire::hello::{HELLO_LEN, Hello, welcome};
 use chancel_wire::limits::HELLO_TIMEOUT;
 use std::collections::HashMap;
@@ -28,11 +28,22 @@ const OPERATOR_CONNECTIONS: usize = 2;
 /// Connections that are served at once, and the threads that serve them: nobody's share is taken from another's.
 pub const CONNECTIONS: usize = 2 * CONNECTIONS_PER_ACCOUNT + OPERATOR_CONNECTIONS;
 
+/// The socket: the service manager's, which goes on to queue connections while keyd restarts, or one that is bound here.
+///
+/// # Errors
+/// As for [`bind`]; and when the service manager handed over another socket than the configured one.
+pub fn take(path: &Path) -> io::Result<UnixListener> {
+    match inherited::unix_listener(path)? {
+        Some(listener) => Ok(listener),
+        None => bind(path),
+    }
+}
+
 /// Binds the socket. A stale socket file is replaced, one that somebody answers on is not.
 ///
 /// # Errors
 /// `AddrInUse` when another process listens there or the path is no socket; what the file system says.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.file_type().is_socket() => {
             // Anything but a refusal, a full backlog for instance, is no sign of a dead process.
