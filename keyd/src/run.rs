@@ -8,7 +8,7 @@ use crate::dispatch::{Keyd, Parts};
 use crate::kek::{Kek, KekError};
 use crate::keydir::{KeyDirectory, KeyDirectoryError};
 use crate::keyring::Keyring;
-use crate::listen::{Admission, Expected, unix};
+use crate::listen::{self, Admission, Expected, unix};
 use crate::pool::Pools;
 use crate::pulse::Pulse;
 use crate::use_ledger::{StartDetails, UseLedger, UseLedgerError};
@@ -21,12 +21,14 @@ use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::manager::Manager;
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
+use chancel_wire::limits::DRAIN_TIMEOUT;
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 
@@ -186,7 +188,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     }));
     let pools = Pools::start(&keyd, workers, POLICYD_WORKERS, &running).map_err(StartError::Threads)?;
     let pools = Arc::new(pools);
-    unix::start(listener, admission, &pools, &running).map_err(StartError::Threads)?;
+    let (stopper, stop) = listen::stop().map_err(StartError::Threads)?;
+    let served = unix::start(listener, admission, &pools, &running, stop).map_err(StartError::Threads)?;
     let pulse = Pulse::new(&manager, &pools);
     let syncing = start_syncer(syncer, &keyd, pulse, &running).map_err(StartError::Threads)?;
     running.wait();
@@ -211,11 +214,15 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         keyd.keyring().secret_memory()
     ));
 
-    // 7. Until told to stop. What was acknowledged is on disk; what was not, nobody counts on. The ledger gets its last
-    //    lines and a checkpoint over all of them.
+    // 7. Until told to stop. Peers hear of it and go; what they had sent is answered. What was acknowledged is on disk. The
+    //    ledger gets its last lines and a checkpoint over all of them.
     let signal = signals.wait().map_err(StartError::Signals)?;
     tracing::info!(%signal, "stopping");
     manager.stopping();
+    drop(stopper);
+    if served.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("requests under way were not finished in time");
+    }
     keyd.uses().stop();
     if syncing.join().is_err() {
         tracing::error!("the ledger's last lines may be missing");
