@@ -58,7 +58,8 @@ fn ask(stream: &mut UnixStream, request: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_connection_may_rest_after_its_hello_and_between_frames() {
-    let (mut peer, serving) = Rig::new().connect(Role::Policyd);
+    let rig = Rig::new();
+    let (mut peer, serving) = rig.connect(Role::Policyd);
     for _ in 0..2 {
         thread::sleep(A_WHILE);
         assert!(ask(&mut peer, &frame::seal_ping(1)).is_empty());
