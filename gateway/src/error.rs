@@ -220,7 +220,7 @@ pub enum ApiError {
     OtherOperation,
     /// As many requests that take long are under way as one tenant may have.
     #[error(
-        "Too many of this tenant's slow requests and batches are under way; try again when one has ended"
+        "Too many of this tenant's streams, batches and slow requests are under way; try again when one has ended"
     )]
     ShareTaken,
     /// A stream that ends within the signature it begins with.

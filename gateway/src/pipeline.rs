@@ -194,7 +194,10 @@ async fn stages(
     }
     let incoming = incoming.as_mut().ok_or(ApiError::Internal)?;
     let most = route.max_body();
-    if body::is_large(incoming, most) {
+    if route.is_batch() {
+        // It takes memory and time from the first byte on.
+        stages.hold_share(1).await?;
+    } else if body::is_large(incoming, most) {
         // Memory is not for everybody who can spell an API key.
         stages.recognise().await?;
     }

@@ -6,36 +6,34 @@ use chancel_domain::TenantId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Slow requests and batches of a tenant: a quarter of the places that keyd has for each.
+/// Streams, batches and slow requests of a tenant, together; a batch of slow signatures is as many as it has. A quarter of
+/// the places that keyd has for slow signatures, and for batches.
 pub const MOST_OF_A_TENANT: usize = 4;
 
 /// What each tenant has under way; tenants that have nothing are not kept.
 #[derive(Debug, Default)]
 pub struct Shares(Mutex<HashMap<TenantId, usize>>);
 
-/// One request under way, given back when dropped.
+/// A request's part of what its tenant may have, given back when dropped.
 #[derive(Debug)]
 pub struct Share {
     shares: Arc<Shares>,
     tenant: TenantId,
+    size: usize,
 }
 
 impl Shares {
-    /// Takes one.
+    /// A part of so many.
     ///
     /// # Errors
-    /// [`ApiError::ShareTaken`] when the tenant has as many as it may have.
-    pub fn take(self: &Arc<Self>, tenant: TenantId) -> Result<Share, ApiError> {
-        let mut taken = self.taken();
-        let count = taken.entry(tenant).or_default();
-        if *count >= MOST_OF_A_TENANT {
-            return Err(ApiError::ShareTaken);
-        }
-        *count += 1;
-        Ok(Share {
+    /// [`ApiError::ShareTaken`] when the tenant would have more than it may have.
+    pub fn take(self: &Arc<Self>, tenant: TenantId, size: usize) -> Result<Share, ApiError> {
+        let mut share = Share {
             shares: Arc::clone(self),
             tenant,
-        })
+            size: 0,
+        };
+        share.grow_to(size).map(|()| share)
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
@@ -44,12 +42,30 @@ impl Shares {
     }
 }
 
+impl Share {
+    /// Raises it to so many; a larger one stays as it is.
+    ///
+    /// # Errors
+    /// [`ApiError::ShareTaken`]; it is then unchanged.
+    pub fn grow_to(&mut self, size: usize) -> Result<(), ApiError> {
+        let more = size.saturating_sub(self.size);
+        let mut taken = self.shares.taken();
+        let of_tenant = taken.get(&self.tenant).copied().unwrap_or_default();
+        if of_tenant + more > MOST_OF_A_TENANT {
+            return Err(ApiError::ShareTaken);
+        }
+        taken.insert(self.tenant, of_tenant + more);
+        self.size += more;
+        Ok(())
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         let mut taken = self.shares.taken();
-        if let Some(count) = taken.get_mut(&self.tenant) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_tenant) = taken.get_mut(&self.tenant) {
+            *of_tenant -= self.size;
+            if *of_tenant == 0 {
                 taken.remove(&self.tenant);
             }
         }
@@ -64,11 +80,18 @@ mod tests {
     fn a_tenant_has_its_share_and_takes_nothing_from_others() {
         let shares = Arc::new(Shares::default());
         let [one, other] = [1, 2].map(|byte| TenantId::from_bytes([byte; 16]));
-        let held: Vec<_> = (0..MOST_OF_A_TENANT).map(|_| shares.take(one).unwrap()).collect();
-        assert_eq!(shares.take(one).unwrap_err(), ApiError::ShareTaken);
-        assert!(shares.take(other).is_ok());
+        let mut held: Vec<_> = (1..MOST_OF_A_TENANT)
+            .map(|_| shares.take(one, 1).unwrap())
+            .collect();
+        assert_eq!(shares.take(one, 2).unwrap_err(), ApiError::ShareTaken);
+        held[0].grow_to(2).unwrap();
+        held[0].grow_to(1).unwrap();
+        assert_eq!(held[0].grow_to(3), Err(ApiError::ShareTaken));
+        assert!(shares.take(one, 1).is_err());
+        assert!(shares.take(other, MOST_OF_A_TENANT).is_ok());
+        assert!(shares.take(other, MOST_OF_A_TENANT + 1).is_err());
         drop(held);
         assert!(shares.taken().is_empty());
-        assert!(shares.take(one).is_ok());
+        assert!(shares.take(one, MOST_OF_A_TENANT).is_ok());
     }
 }

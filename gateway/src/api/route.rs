@@ -263,12 +263,14 @@ impl Route {
         }
     }
 
+    /// Whether its requests have many items.
+    pub const fn is_batch(self) -> bool {
+        matches!(self, Self::KemBatch | Self::SignatureBatch)
+    }
+
     /// Bytes of a body at most.
     pub const fn max_body(self) -> usize {
-        match self {
-            Self::KemBatch | Self::SignatureBatch => MAX_BATCH_BODY,
-            _ => MAX_BODY,
-        }
+        if self.is_batch() { MAX_BATCH_BODY } else { MAX_BODY }
     }
 
     /// Whether an `Idempotency-Key` means something here: each of these makes something new each time.

@@ -15,7 +15,8 @@ use crate::known_callers::{Known, Tag};
 use crate::limits::Claim;
 use crate::policyd_client::NotJudged;
 use crate::shares::Share;
-use chancel_domain::{Algorithm, TenantId};
+use chancel_domain::Algorithm;
+use chancel_domain::operation::Place;
 use chancel_wire::limits::{BATCH_DEADLINE, LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
@@ -35,6 +36,8 @@ pub struct Stages<'a> {
     tag: Tag,
     known: Option<Known>,
     noted: &'a mut Noted,
+    /// What it has of what its tenant may have.
+    share: Option<Share>,
 }
 
 /// What may be done, and by when.
@@ -43,8 +46,8 @@ pub struct Allowed<'a> {
     pub grant: Grant,
     /// For whom, and with what.
     pub context: Context<'a>,
-    /// Places among requests of a kind, until the work is done.
-    _held: (Option<Claim>, Option<Share>),
+    /// A place among changes, until the work is done.
+    _change: Option<Claim>,
 }
 
 impl<'a> Stages<'a> {
@@ -62,6 +65,7 @@ impl<'a> Stages<'a> {
             tag,
             known,
             noted,
+            share: None,
         };
         match &stages.known {
             Some(known) => count(gateway, stages.noted, &known.subject)?,
@@ -116,14 +120,16 @@ impl<'a> Stages<'a> {
         } else {
             None
         };
-        let is_slow = !is_change && ask.algorithm().is_some_and(Algorithm::is_slow);
+        let is_slow = ask.is_use() && ask.algorithm().is_some_and(Algorithm::is_slow);
         let is_batch = ask.batch().is_some();
-        let share = if is_slow || is_batch {
-            let tenant = self.recognise().await?.subject.tenant;
-            Some(self.share(tenant)?)
-        } else {
-            None
-        };
+        match (is_slow, ask.batch()) {
+            // Each of its signatures takes as long as one alone.
+            (true, Some(batch)) if ask.operation().place() == Place::PrivateKey => {
+                self.hold_share(batch.number().into()).await?;
+            }
+            (true, _) | (_, Some(_)) => self.hold_share(1).await?,
+            (false, None) => {}
+        }
         let request = self.caller.request;
         let (known, grant) = self.judged(ask, deadline).await?;
         // policyd answers such questions as fast as any; what takes time is the work.
@@ -135,7 +141,7 @@ impl<'a> Stages<'a> {
         Ok(Allowed {
             grant,
             context: Context::attach(&known.subject, request, self.gateway, deadline),
-            _held: (change, share),
+            _change: change,
         })
     }
 
@@ -147,9 +153,22 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// One of the requests that take long which a tenant may have under way.
-    pub(crate) fn share(&self, tenant: TenantId) -> Result<Share, ApiError> {
-        self.gateway.shares.take(tenant)
+    /// Takes so much of what the tenant may have of requests that take long, for as long as this request does.
+    pub(crate) async fn hold_share(&mut self, size: usize) -> Result<(), ApiError> {
+        let tenant = self.recognise().await?.subject.tenant;
+        match &mut self.share {
+            Some(share) => share.grow_to(size),
+            none => self
+                .gateway
+                .shares
+                .take(tenant, size)
+                .map(|share| *none = Some(share)),
+        }
+    }
+
+    /// The share, for work that goes on when the request has been answered.
+    pub(crate) const fn take_share(&mut self) -> Option<Share> {
+        self.share.take()
     }
 
     /// A claim on memory, of nothing yet.

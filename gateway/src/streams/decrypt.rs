@@ -9,7 +9,6 @@ use crate::api::Query;
 use crate::error::ApiError;
 use crate::keyd_client::Use;
 use crate::pipeline::asking::{Allowed, Stages};
-use crate::shares::Share;
 use chancel_domain::{Family, Operation};
 use chancel_wire::encode;
 use chancel_wire::keyd::UseInput;
@@ -22,7 +21,6 @@ pub(super) async fn run(
     query: Query<'_>,
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
-    share: Share,
 ) -> Result<Outgoing, ApiError> {
     let parsed =
         query::key(query, Family::Kem).and_then(|key| Ok((key, query::version(query)?, query::aad(query)?)));
@@ -77,7 +75,14 @@ pub(super) async fn run(
         key_version: version.number(),
         algorithm: named.name,
     };
-    let (mut sink, outgoing) = Outgoing::new(&said, Held { share, claim }, &context);
+    let (mut sink, outgoing) = Outgoing::new(
+        &said,
+        Held {
+            share: stages.take_share(),
+            claim,
+        },
+        &context,
+    );
     tokio::spawn(async move {
         let opened = open_all(pieces, first, opener, &mut sink).await;
         sink.end(opened);

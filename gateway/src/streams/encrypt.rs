@@ -7,7 +7,6 @@ use super::segments::{KEY_LEN, PREFIX_LEN, SEGMENT, Sealer, TAG_LEN, head_len, s
 use crate::api::Query;
 use crate::error::ApiError;
 use crate::pipeline::asking::{Allowed, Stages};
-use crate::shares::Share;
 use aws_lc_rs::rand;
 use chancel_domain::{Family, Operation};
 use chancel_pqc::{Purpose, seal};
@@ -19,7 +18,6 @@ pub(super) async fn run(
     query: Query<'_>,
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
-    share: Share,
 ) -> Result<Outgoing, ApiError> {
     let parsed = query::key(query, Family::Kem)
         .and_then(|key| Ok((key, query::version_or_active(query)?, query::aad(query)?)));
@@ -60,7 +58,14 @@ pub(super) async fn run(
         key_version: key.version.number(),
         algorithm: named.name,
     };
-    let (mut sink, outgoing) = Outgoing::new(&said, Held { share, claim }, &context);
+    let (mut sink, outgoing) = Outgoing::new(
+        &said,
+        Held {
+            share: stages.take_share(),
+            claim,
+        },
+        &context,
+    );
     let pieces = Pieces::new(body.take().ok_or(ApiError::Internal)?);
     let sealer = Sealer::new(&segment_key, prefix);
     tokio::spawn(async move {

@@ -32,7 +32,7 @@ pub struct Outgoing {
 
 /// What a stream holds until it has been sent.
 pub struct Held {
-    pub share: Share,
+    pub share: Option<Share>,
     pub claim: Claim,
 }
 

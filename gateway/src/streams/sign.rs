@@ -9,7 +9,6 @@ use crate::api::{Field, KeyUse, Query, Signed};
 use crate::envelope::Json;
 use crate::error::ApiError;
 use crate::pipeline::asking::Stages;
-use crate::shares::Share;
 use chancel_domain::Family;
 use chancel_wire::limits::MAX_PAYLOAD;
 use chancel_wire::policyd::Ask;
@@ -19,7 +18,6 @@ pub(super) async fn run(
     query: Query<'_>,
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
-    share: Share,
 ) -> Result<Json, ApiError> {
     let parsed = query::key(query, Family::Signature)
         .and_then(|key| Ok((key, query::version_or_active(query)?, query::context(query, key)?)));
@@ -44,7 +42,5 @@ pub(super) async fn run(
             .await?;
         (signed, Some(key.version))
     };
-    // A slow algorithm's signature takes a share of its own.
-    drop(share);
     stages.run(Ok(KeyUse::signing(named, version, &signed))).await
 }

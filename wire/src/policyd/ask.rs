@@ -231,6 +231,11 @@ impl Ask {
         }
     }
 
+    /// Whether it is about the use of a key, which may take long for some algorithms.
+    pub const fn is_use(&self) -> bool {
+        matches!(self, Self::Use { .. } | Self::Rewrap { .. })
+    }
+
     /// Whether carrying it out changes something that lasts: such a question is answered when the change is on
     /// the disk, and is not asked before the caller's rate has been looked at.
     pub const fn is_change(&self) -> bool {
