@@ -1,5 +1,5 @@
-//! How many requests that take long one tenant may have under way: in the queues for them there are few places, and
-//! nobody is to have them all.
+//! How much of something scarce one tenant may have at once: of the requests that take long, for there are few places in
+//! the queues for them, and of the memory for streams. Nobody is to have it all.
 
 use crate::error::ApiError;
 use chancel_domain::TenantId;
@@ -11,8 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const MOST_OF_A_TENANT: usize = 4;
 
 /// What each tenant has under way; tenants that have nothing are not kept.
-#[derive(Debug, Default)]
-pub struct Shares(Mutex<HashMap<TenantId, usize>>);
+#[derive(Debug)]
+pub struct Shares {
+    most: usize,
+    taken: Mutex<HashMap<TenantId, usize>>,
+}
 
 /// A request's part of what its tenant may have, given back when dropped.
 #[derive(Debug)]
@@ -23,6 +26,19 @@ pub struct Share {
 }
 
 impl Shares {
+    /// So much for each tenant.
+    pub fn of(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// How many tenants have something.
+    pub fn tenants(&self) -> usize {
+        self.taken().len()
+    }
+
     /// A part of so many.
     ///
     /// # Errors
@@ -38,7 +54,7 @@ impl Shares {
 
     fn taken(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
         // Single additions: a panic elsewhere leaves whole counts.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,7 +67,7 @@ impl Share {
         let more = size.saturating_sub(self.size);
         let mut taken = self.shares.taken();
         let of_tenant = taken.get(&self.tenant).copied().unwrap_or_default();
-        if of_tenant + more > MOST_OF_A_TENANT {
+        if of_tenant.saturating_add(more) > self.shares.most {
             return Err(ApiError::ShareTaken);
         }
         taken.insert(self.tenant, of_tenant + more);
@@ -78,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_tenant_has_its_share_and_takes_nothing_from_others() {
-        let shares = Arc::new(Shares::default());
+        let shares = Shares::of(MOST_OF_A_TENANT);
         let [one, other] = [1, 2].map(|byte| TenantId::from_bytes([byte; 16]));
         let mut held: Vec<_> = (1..MOST_OF_A_TENANT)
             .map(|_| shares.take(one, 1).unwrap())

@@ -58,10 +58,6 @@ pub async fn respond(
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
 ) -> Result<Answer, ApiError> {
-    let Some(incoming) = body.as_ref() else {
-        return Err(ApiError::Internal);
-    };
-    incoming::check_declared(incoming)?;
     // A stream holds on to more than a request, and for longer.
     stages.hold_share(1).await?;
     match route {

@@ -97,16 +97,13 @@ impl Kek {
 
     /// What may be stored to know this key by: HKDF-SHA256 (RFC 5869) of it under a label of its own, so that it says nothing
     /// of what is sealed under the key.
-    pub(super) fn check_value(&self) -> [u8; CHECK_LEN] {
+    pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
         let prk = Salt::new(HKDF_SHA256, &[]).extract(self.secret.expose());
         let generation = self.generation.to_be_bytes();
         let info = [CHECK_LABEL, &generation];
         let mut value = [0; CHECK_LEN];
-        // NOTE(expect): HKDF gives up to 8160 bytes, and this many are asked for.
-        prk.expand(&info, HKDF_SHA256)
-            .and_then(|value_of| value_of.fill(&mut value))
-            .expect("a hash's length is not too much");
-        value
+        prk.expand(&info, HKDF_SHA256).ok()?.fill(&mut value).ok()?;
+        Some(value)
     }
 
     /// The AES-256-GCM key of one key file: HKDF-SHA256 (RFC 5869) with the file's salt, bound to its header.

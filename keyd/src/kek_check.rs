@@ -38,7 +38,7 @@ pub fn is_confirmed(kek: &Kek, directory: &KeyDirectory) -> Result<bool, KekChec
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    verify_slices_are_equal(&stored, &kek.check_value())
+    verify_slices_are_equal(&stored, &value_of(kek)?)
         .map(|()| true)
         .map_err(|_| KekCheckError::Wrong {
             origin: kek.source(),
@@ -52,8 +52,12 @@ pub fn is_confirmed(kek: &Kek, directory: &KeyDirectory) -> Result<bool, KekChec
 /// # Errors
 /// [`KekCheckError::Io`].
 pub fn store(kek: &Kek, directory: &KeyDirectory) -> Result<(), KekCheckError> {
-    let value: [u8; CHECK_LEN] = kek.check_value();
-    Ok(directory.store_check(kek.generation(), &value)?)
+    Ok(directory.store_check(kek.generation(), &value_of(kek)?)?)
+}
+
+fn value_of(kek: &Kek) -> io::Result<[u8; CHECK_LEN]> {
+    kek.check_value()
+        .ok_or_else(|| io::Error::other("the library derived none"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use crate::error::ApiError;
 use crate::limits::{MAX_BATCH_BODY, MAX_BODY};
+use chancel_domain::Family;
 use hyper::Method;
 
 /// Everything the API can be asked.
@@ -263,14 +264,21 @@ impl Route {
         }
     }
 
-    /// Whether its requests have many items.
-    pub const fn is_batch(self) -> bool {
-        matches!(self, Self::KemBatch | Self::SignatureBatch)
+    /// For keys of which family, when its requests have many items.
+    pub const fn batch_of(self) -> Option<Family> {
+        match self {
+            Self::KemBatch => Some(Family::Kem),
+            Self::SignatureBatch => Some(Family::Signature),
+            _ => None,
+        }
     }
 
     /// Bytes of a body at most.
     pub const fn max_body(self) -> usize {
-        if self.is_batch() { MAX_BATCH_BODY } else { MAX_BODY }
+        match self.batch_of() {
+            Some(_) => MAX_BATCH_BODY,
+            None => MAX_BODY,
+        }
     }
 
     /// Whether an `Idempotency-Key` means something here: each of these makes something new each time.

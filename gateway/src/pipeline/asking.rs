@@ -7,21 +7,22 @@ use super::identity::{self, Identified};
 use super::policy::{self, About, Grant};
 use super::{Gateway, Noted, Operation};
 use crate::api::batch::Read;
-use crate::api::{KeyFormat, Query};
+use crate::api::{Body, KeyFormat, Query};
 use crate::deadline::Deadline;
 use crate::envelope::Json;
 use crate::error::ApiError;
 use crate::known_callers::{Known, Tag};
-use crate::limits::Claim;
+use crate::limits::{Claim, stream_len};
 use crate::policyd_client::NotJudged;
 use crate::shares::Share;
-use chancel_domain::Algorithm;
 use chancel_domain::operation::Place;
+use chancel_domain::{Algorithm, Family};
 use chancel_wire::limits::{BATCH_DEADLINE, LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
+use zeroize::Zeroizing;
 
 /// For how long a request is asked for again whose permit keyd has forgotten: what is left of its time is enough for the last.
 const RESTART_PATIENCE: Duration = Duration::from_millis(400);
@@ -176,20 +177,40 @@ impl<'a> Stages<'a> {
         self.gateway.limits.memory()
     }
 
-    /// A claim on what a stream of a declared length may come to hold.
-    pub(crate) fn claim_stream(&self, declared: Option<u64>) -> Result<Claim, ApiError> {
-        self.gateway.limits.stream(declared)
+    /// A claim on what a stream of a declared length may come to hold, in all and of its tenant's part.
+    pub(crate) async fn claim_stream(&mut self, declared: Option<usize>) -> Result<(Claim, Share), ApiError> {
+        let tenant = self.recognise().await?.subject.tenant;
+        let part = self.gateway.stream_bytes.take(tenant, stream_len(declared))?;
+        Ok((self.gateway.limits.stream(declared)?, part))
     }
 
-    /// Runs a batch; of one without an item that makes sense, says what is wrong with each.
-    pub(super) async fn run_batch(&mut self, parsed: Result<Read, ApiError>) -> Result<Json, ApiError> {
-        match parsed {
-            Ok(Read::Work(batch)) => self.run(Ok(batch)).await,
-            Ok(Read::Faults(faults)) => {
+    /// The body is asked for: a client that waits for leave to send it has that now.
+    pub(crate) const fn begin_body(&mut self) {
+        self.noted.has_begun_body = true;
+    }
+
+    /// Runs a batch; of one without an item that makes sense, says what is wrong with each. Reading it takes too long for a
+    /// thread that serves others.
+    pub(super) async fn run_batch(
+        &mut self,
+        family: Family,
+        body: Zeroizing<Vec<u8>>,
+        claim: &mut Claim,
+    ) -> Result<Json, ApiError> {
+        let length = body.len();
+        let parse = move || Body::parse(&body).and_then(|body| Read::parse(&body, family));
+        let deadline = Deadline::after(REQUEST_DEADLINE);
+        let parsed = self.gateway.helpers.run(deadline, parse).await?;
+        match self.accepted(parsed).await? {
+            Read::Work(batch) => {
+                // Before it is asked for: what was done and counted must not be lost for want of room.
+                claim.grow_to(length + batch.memory())?;
+                self.run(Ok(batch)).await
+            }
+            Read::Faults(faults) => {
                 self.ask_who().await?;
                 Ok(faults.answer(self.caller.request))
             }
-            Err(error) => Err(self.refuse(error).await?),
         }
     }
 
