@@ -1,6 +1,6 @@
 //! One request, seven stages, in this order and each in its file:
 //!
-//! 1. [`skip`]: health needs no key.
+//! 1. [`skip`]: health and the description of the API need no key.
 //! 2. [`api_key`]: the `x-api-key` header.
 //! 3. [`identity`]: policyd resolves the key.
 //! 4. [`context`]: request id and tenant.
@@ -41,6 +41,7 @@ use crate::shares::Shares;
 use crate::streams::{self, Outgoing};
 use asking::Stages;
 use break_glass::BreakGlass;
+use bytes::Bytes;
 use chancel_domain::{RequestId, TenantId};
 use chancel_wire::policyd::{Ask, Caller};
 use context::Context;
@@ -110,6 +111,8 @@ struct Noted {
 enum Finished {
     /// That is finished, with its claim on memory until it has been sent.
     Whole { json: Json, status: u16, claim: Claim },
+    /// That is the same for everybody.
+    Document(Bytes),
     /// That is made while it is sent.
     Stream(Outgoing),
 }
@@ -123,17 +126,19 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
     let id = request_id::of(&parts.headers);
     let mut noted = Noted::default();
     let outcome = match skip::answer(&parts, id) {
-        Some(json) => Ok(Finished::Whole {
+        Some(skip::Answer::Json(json)) => Ok(Finished::Whole {
             json,
             status: 200,
             claim: gateway.limits.memory(),
         }),
+        Some(skip::Answer::Document(document)) => Ok(Finished::Document(document)),
         None => stages(gateway, &parts, &mut incoming, id, peer, &mut noted).await,
     };
     let (mut response, error) = match outcome {
         Ok(Finished::Whole { json, status, claim }) => {
             (response::success(status, noted.media_type, json, claim), None)
         }
+        Ok(Finished::Document(document)) => (response::document(document), None),
         Ok(Finished::Stream(outgoing)) => (response::stream(outgoing), None),
         Err(error) => {
             let arrived = match &mut incoming {
