@@ -34,7 +34,7 @@ pub enum InvalidNetwork {
 }
 
 /// Networks in a set.
-const MOST_NETWORKS: usize = 32;
+pub const MOST_NETWORKS: usize = 32;
 
 impl Network {
     /// Whether an address lies in it.

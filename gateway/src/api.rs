@@ -26,9 +26,13 @@ mod tenants;
 
 pub use api_keys::{CreateApiKey, ListApiKeys, RevokeApiKey, RotateApiKey};
 pub use body::Body;
+pub(crate) use deny_rules::DAYS;
 pub use deny_rules::{AddDenyRule, ListDenyRules, RemoveDenyRule};
 pub use events::ReadEvents;
+pub(crate) use events::{EVENT_KINDS, MOST_EVENTS};
 pub use explain::Explain;
+#[cfg(test)]
+pub(crate) use field::FIELDS;
 pub use field::Field;
 pub use key_changes::{
     Archive, CancelDestruction, Generate, Restore, Retire, Rotate, ScheduleDestruction, SetBudget,
@@ -37,6 +41,7 @@ pub use key_format::KeyFormat;
 pub use key_use::KeyUse;
 pub use keys::{List, ReadActive, ReadVersion};
 pub use kind::Kind;
+pub(crate) use kind::Versions;
 pub use query::Query;
 pub use route::{Methods, Route};
 pub use signed::Signed;

@@ -1,6 +1,6 @@
 //! One request, seven stages, in this order and each in its file:
 //!
-//! 1. [`skip`]: health needs no key.
+//! 1. [`skip`]: health and the description of the API need no key.
 //! 2. [`api_key`]: the `x-api-key` header.
 //! 3. [`identity`]: policyd resolves the key.
 //! 4. [`context`]: request id and tenant.
@@ -41,6 +41,7 @@ use crate::shares::{Share, Shares};
 use crate::streams::{self, Outgoing};
 use asking::Stages;
 use break_glass::BreakGlass;
+use bytes::Bytes;
 use chancel_domain::{RequestId, TenantId};
 use chancel_wire::policyd::{Ask, Caller};
 use context::Context;
@@ -120,6 +121,8 @@ enum Finished {
         /// What a batch has of what its tenant may have.
         share: Option<Share>,
     },
+    /// That is the same for everybody.
+    Document(Bytes),
     /// That is made while it is sent.
     Stream(Outgoing),
 }
@@ -133,12 +136,13 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
     let id = request_id::of(&parts.headers);
     let mut noted = Noted::default();
     let outcome = match skip::answer(&parts, id) {
-        Some(json) => Ok(Finished::Whole {
+        Some(skip::Answer::Json(json)) => Ok(Finished::Whole {
             json,
             status: 200,
             claim: gateway.limits.memory(),
             share: None,
         }),
+        Some(skip::Answer::Document(document)) => Ok(Finished::Document(document)),
         None => stages(gateway, &parts, &mut incoming, id, peer, &mut noted).await,
     };
     let (mut response, error) = match outcome {
@@ -157,6 +161,7 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
             }
             (response::stream(outgoing), None)
         }
+        Ok(Finished::Document(document)) => (response::document(document), None),
         Err(error) => {
             let arrived = match &mut incoming {
                 // It has been waited for long enough.

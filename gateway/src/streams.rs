@@ -35,17 +35,21 @@ pub enum Answer {
     Stream(Outgoing),
 }
 
-/// Whether a request's body is a stream that its route takes.
-pub fn is_one(route: Route, headers: &HeaderMap) -> bool {
-    let takes = matches!(
+/// Whether a route takes such bodies.
+pub const fn takes(route: Route) -> bool {
+    matches!(
         route,
         Route::Encrypt | Route::Decrypt | Route::Sign | Route::Verify
-    );
+    )
+}
+
+/// Whether a request's body is a stream that its route takes.
+pub fn is_one(route: Route, headers: &HeaderMap) -> bool {
     let essence = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next());
-    takes && essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+    takes(route) && essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
 }
 
 /// Answers a request whose body is one. Where the answer is made while it is sent, the body goes with it.

@@ -28,7 +28,7 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: ureq::http::HeaderMap,
-    /// The body as text.
+    /// The body as text; what is none is replaced.
     pub text: String,
     /// The body as JSON; null when it is none.
     pub json: Value,
@@ -99,6 +99,21 @@ impl Client {
         Answer::read(request.send(body)?)
     }
 
+    /// Posts a stream; returns the answer and its bytes.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn post_stream(&self, path: &str, body: &[u8]) -> Result<(Answer, Vec<u8>), ureq::Error> {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .header("content-type", "application/octet-stream");
+        for (name, value) in self.all_headers() {
+            request = request.header(name, value);
+        }
+        Answer::with_bytes(request.send(body)?)
+    }
+
     /// Gets.
     ///
     /// # Errors
@@ -134,18 +149,24 @@ impl Client {
 }
 
 impl Answer {
-    fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Self, ureq::Error> {
-        let text = response
+    fn read(response: ureq::http::Response<ureq::Body>) -> Result<Self, ureq::Error> {
+        Self::with_bytes(response).map(|(answer, _)| answer)
+    }
+
+    fn with_bytes(mut response: ureq::http::Response<ureq::Body>) -> Result<(Self, Vec<u8>), ureq::Error> {
+        let bytes = response
             .body_mut()
             .with_config()
             .limit(LARGEST_ANSWER)
-            .read_to_string()?;
-        Ok(Self {
+            .read_to_vec()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             json: serde_json::from_str(&text).unwrap_or_default(),
             text,
-        })
+        };
+        Ok((answer, bytes))
     }
 
     /// The code in an error's envelope; empty where there is none.

@@ -1,11 +1,10 @@
 //! The unmodified Python SDK and its `qpher` command against real daemons: runs the suite in tests/python over plain
 //! HTTP, over TLS with a private authority, and while parts of the installation are broken.
-//!
-//! The suite's Python environment is `$CHANCEL_VENV`, which `./dev test` sets. Without it, the same function of
-//! dev.d/setup.sh makes or finds one.
 
 #[path = "clients/callers.rs"]
 mod callers;
+#[path = "clients/python.rs"]
+mod python;
 
 use callers::{Callers, say};
 use chancel_tests::api::{KEM, SIGNATURE};
@@ -13,55 +12,14 @@ use chancel_tests::{Daemon, Installation, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("this crate is in the workspace")
-}
-
-/// The environment with the pinned packages.
-fn environment() -> &'static Path {
-    static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| match std::env::var_os("CHANCEL_VENV") {
-        Some(directory) => directory.into(),
-        None => make_environment(),
-    })
-}
-
-fn make_environment() -> PathBuf {
-    let script = r#"
-        set -euo pipefail
-        root=$PWD
-        cache=$HOME/.cache/chancel
-        fail() { printf '%s\n' "$*" >&2; exit 1; }
-        . dev.d/setup.sh
-        mkdir -p "$cache"
-        exec 9>"$cache/venv.lock"
-        flock 9
-        python_environment
-    "#;
-    let output = Command::new("bash")
-        .args(["-c", script])
-        .current_dir(repository())
-        .output()
-        .expect("bash can be started");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "no Python environment for the SDK: {said}"
-    );
-    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
-}
 
 /// Runs the suite, or the part of it that is about a fault; says its summary.
 fn run_suite(name: &str, installation: &Installation, callers: &Callers, fault: Option<&str>) {
-    let mut command = Command::new(environment().join("bin/python"));
+    let mut command = Command::new(python::environment().join("bin/python"));
     command
         .args(["-m", "pytest", "-q", "--color=no", "-m"])
         .arg(if fault.is_some() { "fault" } else { "not fault" })
-        .current_dir(repository().join("tests/python"))
+        .current_dir(python::repository().join("tests/python"))
         .env("CHANCEL_TEST_FAULT", fault.unwrap_or_default())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("PYTEST_ADDOPTS");

@@ -14,7 +14,7 @@ use chancel_domain::{Algorithm, DenyRule, DenyRuleId, Networks};
 use chancel_wire::policyd::{Ask, DenyRuleView, Outcome};
 
 /// Names of days, the one of the lowest bit first.
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(crate) const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// A request for all deny rules.
 pub struct ListDenyRules;

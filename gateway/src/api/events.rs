@@ -13,10 +13,10 @@ use serde::de::IgnoredAny;
 
 /// Events of a page, when the request does not say, and at most.
 const PAGE: u16 = 100;
-const MOST: u16 = 500;
+pub(crate) const MOST_EVENTS: u16 = 500;
 
 /// Kinds of records that a tenant has.
-const KINDS: [&str; 3] = ["allow", "deny", "change"];
+pub(crate) const EVENT_KINDS: [&str; 3] = ["allow", "deny", "change"];
 
 /// A request for a page of events.
 pub struct ReadEvents(EventFilter);
@@ -28,7 +28,7 @@ impl ReadEvents {
     /// What is wrong with it.
     pub fn parse(query: Query<'_>) -> Result<Self, ApiError> {
         let kind = query.value(Field::Kind)?;
-        if kind.as_deref().is_some_and(|kind| !KINDS.contains(&kind)) {
+        if kind.as_deref().is_some_and(|kind| !EVENT_KINDS.contains(&kind)) {
             return Err(ApiError::WrongField {
                 field: Field::Kind,
                 expected: "'allow', 'deny' or 'change'",
@@ -37,7 +37,8 @@ impl ReadEvents {
         let named = query.value(Field::Operation)?;
         Ok(Self(EventFilter {
             before: number_in_query(query, Field::Before, (0, u64::MAX), "a number that 'next' gave")?,
-            limit: number_in_query(query, Field::Limit, (1, MOST), "a number from 1 to 500")?.unwrap_or(PAGE),
+            limit: number_in_query(query, Field::Limit, (1, MOST_EVENTS), "a number from 1 to 500")?
+                .unwrap_or(PAGE),
             kind: kind.map(Into::into),
             operation: named.map(|name| operation(&name, Field::Operation)).transpose()?,
             api_key: id_in_query(query, Field::ApiKey)?,

@@ -52,6 +52,11 @@ impl KeyFormat {
         Ok(row.map_or(Self::Object, |(format, ..)| *format))
     }
 
+    /// The forms that are no envelope, each by its name in queries and its media type.
+    pub(crate) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+        FORMATS.iter().map(|(_, name, media)| (*name, *media))
+    }
+
     /// The media type of the answer; `None` for the usual one.
     pub fn media_type(self) -> Option<&'static str> {
         let row = FORMATS.iter().find(|(format, ..)| *format == self);

@@ -19,7 +19,7 @@ pub(super) enum Item {
 
 /// Which version of a key a request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Versions {
+pub(crate) enum Versions {
     /// The one it must name.
     Named,
     /// The active one unless it names another.
@@ -29,12 +29,12 @@ pub(super) enum Versions {
 /// One row.
 pub struct Kind {
     /// As a batch names it; a route has the same name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// What it is for policyd; a single item's own operation may be a stricter one.
-    pub(super) operation: Operation,
+    pub(crate) operation: Operation,
     /// With which keys.
-    pub(super) family: Family,
-    pub(super) versions: Versions,
+    pub(crate) family: Family,
+    pub(crate) versions: Versions,
     /// Reads an item.
     pub(super) read: fn(&Body<'_>, Named) -> Result<Item, ApiError>,
 }
@@ -97,6 +97,11 @@ static KINDS: [Kind; 13] = [
 ];
 
 impl Kind {
+    /// Those for keys of a family, in the table's order.
+    pub(crate) fn all_of(family: Family) -> impl Iterator<Item = &'static Self> {
+        KINDS.iter().filter(move |kind| kind.family == family)
+    }
+
     /// By its name.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.name == name)

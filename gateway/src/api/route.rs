@@ -256,6 +256,24 @@ impl Route {
         ROUTES.iter().map(|row| row.name)
     }
 
+    /// The table: each route with a method and a path of it, more than once where it has more paths.
+    pub(crate) fn rows() -> impl Iterator<Item = (Self, &'static Method, &'static str)> {
+        ROUTES.iter().map(|row| (row.route, &row.method, row.path))
+    }
+
+    /// All routes, once each.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let is_first = |(index, row): &(usize, &Row)| {
+            let first = ROUTES.iter().position(|other| other.route == row.route);
+            first == Some(*index)
+        };
+        ROUTES
+            .iter()
+            .enumerate()
+            .filter(is_first)
+            .map(|(_, row)| row.route)
+    }
+
     /// The status of a success.
     pub const fn success(self) -> u16 {
         match self {
