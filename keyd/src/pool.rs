@@ -74,6 +74,19 @@ impl Pools {
         &self.keyd
     }
 
+    /// Takes on no more slow requests and batches, and waits until those that were are done, or for so long. Meanwhile all
+    /// others are served: a restart is not to be noticed for the length of a slow signature.
+    pub fn finish_slow(&self, within: Duration) {
+        let slow = [&self.batches, &self.slow, &self.slow_policyd];
+        for pool in slow {
+            pool.is_closed.store(true, Ordering::Relaxed);
+        }
+        let until = Instant::now() + within;
+        while slow.iter().any(|pool| pool.under_way.load(Ordering::Relaxed) > 0) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Whether the workers of quick requests have taken on what they were given the last time this was asked; gives them
     /// something again.
     pub fn beat(&self) -> bool {
@@ -98,6 +111,10 @@ impl Pools {
 pub struct Pool {
     jobs: Sender<Queued>,
     held: Arc<AtomicUsize>,
+    /// Jobs that wait or are worked on.
+    under_way: Arc<AtomicUsize>,
+    /// Whether it takes on no more.
+    is_closed: AtomicBool,
     /// Whether the last beat was taken on.
     beaten: Arc<AtomicBool>,
 }
@@ -122,11 +139,12 @@ impl Pool {
         running: &Arc<Barrier>,
     ) -> io::Result<Self> {
         let (sender, receiver) = bounded(queue);
-        let held = Arc::new(AtomicUsize::new(0));
+        let (held, under_way) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         for number in 0..workers {
             let mut worker = Worker {
                 jobs: receiver.clone(),
                 held: Arc::clone(&held),
+                under_way: Arc::clone(&under_way),
                 round: Round::new(keyd),
             };
             let running = Arc::clone(running);
@@ -140,6 +158,8 @@ impl Pool {
         Ok(Self {
             jobs: sender,
             held,
+            under_way,
+            is_closed: AtomicBool::new(false),
             beaten: Arc::new(AtomicBool::new(true)),
         })
     }
@@ -163,7 +183,8 @@ impl Pool {
     /// [`QueueFull`] when it was not queued.
     pub fn submit(&self, bytes: usize, job: Job) -> Result<(), QueueFull> {
         let held = self.held.fetch_add(bytes, Ordering::Relaxed);
-        let queued = if held.saturating_add(bytes) > QUEUE_BYTES {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let queued = if self.is_closed.load(Ordering::Relaxed) || held.saturating_add(bytes) > QUEUE_BYTES {
             Err(QueueFull)
         } else {
             self.jobs
@@ -174,6 +195,7 @@ impl Pool {
         };
         if queued.is_err() {
             self.held.fetch_sub(bytes, Ordering::Relaxed);
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
         }
         queued
     }
@@ -182,6 +204,7 @@ impl Pool {
 struct Worker {
     jobs: Receiver<Queued>,
     held: Arc<AtomicUsize>,
+    under_way: Arc<AtomicUsize>,
     round: Round,
 }
 
@@ -202,6 +225,7 @@ impl Worker {
     fn take_on(&mut self, Queued { job, bytes }: Queued) {
         alone(|| job(&mut self.round));
         self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

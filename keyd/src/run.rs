@@ -22,7 +22,7 @@ use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::manager::Manager;
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
-use chancel_wire::limits::DRAIN_TIMEOUT;
+use chancel_wire::limits::{DRAIN_TIMEOUT, SLOW_DEADLINE};
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::num::NonZeroUsize;
@@ -228,6 +228,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let signal = signals.wait().map_err(StartError::Signals)?;
     tracing::info!(%signal, "stopping");
     manager.stopping();
+    pools.finish_slow(SLOW_DEADLINE);
     drop(stopper);
     if served.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
         tracing::warn!("requests under way were not finished in time");
