@@ -323,6 +323,9 @@ pub enum ApiError {
     /// What cannot be recorded is not done.
     #[error("The service cannot record this at present, so it was not done")]
     LedgerUnwritable,
+    /// keyd does not know the permit: it was started anew since policyd made it. The next one is good again.
+    #[error("Service temporarily unavailable")]
+    PermitForgotten,
     /// A daemon is away, hung or busy, or the gateway is.
     #[error("Service temporarily unavailable")]
     Unavailable,
@@ -410,7 +413,7 @@ impl ApiError {
             Self::SelfCheckFailed => Code::SelfCheckFailed,
             Self::Internal => Code::Internal,
             Self::LedgerUnwritable => Code::LedgerUnwritable,
-            Self::Unavailable => Code::Unavailable,
+            Self::Unavailable | Self::PermitForgotten => Code::Unavailable,
         }
     }
 }

@@ -155,7 +155,7 @@ fn refused(error: KeydError, operation: Operation, request: RequestId) -> ApiErr
         // keyd was started anew, or this host slept, after policyd made the permit: the next one is good again.
         KeydError::PermitForged | KeydError::PermitExpired => {
             tracing::warn!(%request, %operation, reason = %error, "keyd no longer knows the permit");
-            ApiError::Unavailable
+            ApiError::PermitForgotten
         }
         KeydError::Malformed
         | KeydError::NotForThisPeer

@@ -88,9 +88,9 @@ pub trait Operation: Sized + Send {
     /// What policyd is asked.
     fn ask(&self) -> Ask;
 
-    /// Does it, on policyd's grant; returns the finished answer.
+    /// Does it, on policyd's grant; returns the finished answer. Again, on another grant, when keyd had forgotten the permit.
     fn carry_out(
-        self,
+        &self,
         grant: Grant,
         context: Context<'_>,
     ) -> impl Future<Output = Result<Json, ApiError>> + Send;

@@ -26,6 +26,7 @@ use chancel_link::{Client, Endpoint};
 use chancel_sandbox::{Access, Confinement, ConfinementError, Sandboxed};
 use chancel_service::config::ConfigError;
 use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
+use chancel_service::manager::Manager;
 use chancel_service::secret_file::{self, SecretFileError};
 use chancel_wire::hello::{Role, ServiceToken};
 use hyper::Request;
@@ -36,11 +37,13 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 /// The gateway's seccomp filter, compiled from seccomp/ARCH.json at build time.
 const SECCOMP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"));
@@ -90,6 +93,9 @@ pub enum StartError {
     /// The sandbox could not be applied in full.
     #[error(transparent)]
     Confinement(#[from] ConfinementError),
+    /// The service manager that started the gateway cannot be told anything.
+    #[error("service manager: {0}")]
+    Manager(#[source] io::Error),
     /// The runtime or its signals could not be set up.
     #[error("runtime: {0}")]
     Runtime(#[from] io::Error),
@@ -124,6 +130,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let policyd_token = token(&config.policyd)?;
     let keyd_token = token(&config.keyd)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let (certificates, tls) = tls.map(watch::channel).unzip();
 
     // What looks at the system when it is first used is used now: the cryptographic library asks for devices,
     // and the buckets count the cores, both by way of files that step 4 puts out of reach.
@@ -152,6 +159,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let monitor = address::take(config.monitor_listen, config.monitor_address_file.as_deref())?;
     let (api_address, monitor_address) = (api.local_addr()?, monitor.local_addr()?);
 
+    let manager = Manager::connect().map_err(StartError::Manager)?;
+
     // 4. No core dumps, no ptrace, no capabilities, no files, no TCP connections to others. These hold for one
     //    thread and are inherited by the threads it makes, so they come before the threads.
     let mut filesystem = vec![
@@ -161,6 +170,12 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     if log == Destination::Journal {
         filesystem.push((Path::new(JOURNAL_SOCKET), Access::Connect));
     }
+    // For a new certificate. The directories and not the files: others are put in their place.
+    let files = config
+        .tls
+        .iter()
+        .flat_map(|tls| [&tls.certificate_file, &tls.key_file]);
+    filesystem.extend(files.filter_map(|file| Some((file.parent()?, Access::ReadOnly))));
     filesystem.dedup();
     let confinement = Confinement {
         filesystem: &filesystem,
@@ -175,7 +190,11 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let runtime = threads::runtime()?;
     let mut signals = {
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        )
     };
 
     // 6. seccomp on all of them.
@@ -183,6 +202,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let sandboxed = restricted.seal()?;
     tracing::info!(listen = %api_address, monitor_listen = %monitor_address, tls = tls.is_some(), workers,
         ?landlock, "ready");
+    manager.ready(&format!("serving at {api_address}"));
 
     // 7. Serve until told to stop; then finish what is under way.
     let api = Site {
@@ -200,6 +220,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
             policyd: policyd_token,
             keyd: keyd_token,
         };
+        let mut pulse = pin!(alive(&manager, serving.clone()));
         let places = serving
             .into_iter()
             .map(|thread| {
@@ -209,11 +230,16 @@ pub fn run(config: &Path) -> Result<(), StartError> {
             .collect();
         let (stop, stopped) = watch::channel(false);
         let stopping = async {
-            let name = tokio::select! {
-                _ = signals.0.recv() => "SIGTERM",
-                _ = signals.1.recv() => "SIGINT",
+            let name = loop {
+                tokio::select! {
+                    _ = signals.0.recv() => break "SIGTERM",
+                    _ = signals.1.recv() => break "SIGINT",
+                    _ = signals.2.recv() => reload(&config, certificates.as_ref()),
+                    () = &mut pulse => {}
+                }
             };
             tracing::info!(signal = name, "stopping");
+            manager.stopping();
             stop.send_replace(true);
         };
         let ((), served) = tokio::join!(stopping, serve(places, api, monitor, stopped));
@@ -221,6 +247,36 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     });
     tracing::info!("stopped");
     Ok(outcome?)
+}
+
+/// Takes another certificate for the connections to come; those that stand go on with theirs. One that cannot be used
+/// changes nothing.
+fn reload(config: &Config, certificates: Option<&watch::Sender<TlsAcceptor>>) {
+    let (Some(files), Some(certificates)) = (&config.tls, certificates) else {
+        return tracing::warn!("SIGHUP: there is no certificate to read again");
+    };
+    match tls::acceptor(files) {
+        Ok(acceptor) => {
+            certificates.send_replace(acceptor);
+            tracing::info!("certificate read again");
+        }
+        Err(error) => tracing::error!(%error, "the certificate was not read again; the one before goes on"),
+    }
+}
+
+/// Tells the service manager that the gateway lives, as often as all of its serving threads have done something.
+async fn alive(manager: &Manager, serving: Vec<Handle>) {
+    let Some(pulse) = manager.pulse() else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(pulse).await;
+        for thread in &serving {
+            // One that panics while it does nothing is past telling.
+            let _ = thread.spawn(async {}).await;
+        }
+        manager.alive();
+    }
 }
 
 /// What all serving threads share.

@@ -1,19 +1,20 @@
 //! One authenticated connection: a thread reads frames, workers answer them in whatever order they finish.
 
-use crate::listen::AuthenticatedPeer;
+use crate::listen::{AuthenticatedPeer, Stop};
 use crate::pool::Pools;
 use crate::round::{Question, Round};
-use chancel_wire::frame::{self, Frame, FrameBuffer};
+use chancel_wire::frame::{self, Frame, FrameBuffer, GOODBYE};
 use chancel_wire::keyd::KeydError;
-use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
+use chancel_wire::limits::{DRAIN_TIMEOUT, FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_IN_FLIGHT};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -91,6 +92,14 @@ impl Drop for Place {
 }
 
 impl Answers {
+    /// A worker gives a place back when its answer has been sent.
+    fn wait_until_all_are_sent(&self) {
+        let until = Instant::now() + DRAIN_TIMEOUT;
+        while self.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn write(&self, bytes: &[u8]) {
         // A poisoned lock means a half-written answer at worst, and the write below then fails or closes.
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,8 +110,9 @@ impl Answers {
     }
 }
 
-/// Serves a connection until it ends.
-pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools) -> Ended {
+/// Serves a connection until it ends. When keyd is about to stop, the peer hears of it; what it has sent until it ends its
+/// side is answered.
+pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools, stop: &Stop) -> Ended {
     let Ok(writer) = stream.try_clone() else {
         return Ended::ByPeer;
     };
@@ -116,6 +126,7 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools) -> 
     });
     let mut buffer = FrameBuffer::new();
     let mut timer = FrameTimer::default();
+    let mut has_said_goodbye = false;
     let ended = loop {
         loop {
             let next = buffer.next_frame();
@@ -136,9 +147,16 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools) -> 
                 }
             }
         }
-        match timer.wait(&stream, buffer.is_mid_frame()) {
-            Ok(true) => {}
-            Ok(false) => break Ended::HalfFrame,
+        match timer.wait(&stream, stop.unless(has_said_goodbye), buffer.is_mid_frame()) {
+            Ok(Woken::Readable) => {}
+            Ok(Woken::Stop) => {
+                answers.write(&frame::seal_ping(GOODBYE));
+                has_said_goodbye = true;
+                continue;
+            }
+            Ok(Woken::InVain) if buffer.is_mid_frame() => break Ended::HalfFrame,
+            // Told, and silent: it has nothing to ask.
+            Ok(Woken::InVain) => break Ended::ByPeer,
             Err(Errno::EINTR) => continue,
             Err(_) => break Ended::ByPeer,
         }
@@ -150,6 +168,9 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools) -> 
             Err(_) => break Ended::ByPeer,
         }
     };
+    if has_said_goodbye {
+        answers.wait_until_all_are_sent();
+    }
     let _ = stream.shutdown(Shutdown::Both);
     ended
 }
@@ -180,6 +201,24 @@ fn accept(pools: &Pools, answers: &Arc<Answers>, request: &Frame<'_>) {
     }
 }
 
+/// Why a wait ended.
+enum Woken {
+    Readable,
+    Stop,
+    InVain,
+}
+
+impl Woken {
+    const fn of(is_readable: bool, is_stopped: bool) -> Self {
+        match (is_readable, is_stopped) {
+            // First: a peer that floods keyd must not keep it from stopping.
+            (_, true) => Self::Stop,
+            (true, false) => Self::Readable,
+            (false, false) => Self::InVain,
+        }
+    }
+}
+
 /// Bounds the time from a frame's first byte to its last. Between frames a connection may rest for ever.
 #[derive(Default)]
 struct FrameTimer {
@@ -192,26 +231,43 @@ impl FrameTimer {
         self.until = None;
     }
 
-    /// Waits for bytes; `false` when the frame's time is up.
+    /// Waits for bytes, or for `stop`; in vain when the frame's time is up, or, without `stop`, that of a goodbye.
     ///
     /// Not in `read`: the kernel wakes a blocked reader of a Unix socket also when its peer has read an answer and
     /// made room for another, which is once a request and for nothing.
-    fn wait(&mut self, stream: &UnixStream, mid_frame: bool) -> nix::Result<bool> {
+    fn wait(
+        &mut self,
+        stream: &UnixStream,
+        stop: Option<BorrowedFd<'_>>,
+        mid_frame: bool,
+    ) -> nix::Result<Woken> {
         let timeout = if mid_frame {
             let now = Instant::now();
             let until = *self.until.get_or_insert(now + FRAME_TIMEOUT);
             let left = until.saturating_duration_since(now);
             if left.is_zero() {
-                return Ok(false);
+                return Ok(Woken::InVain);
             }
             // poll counts in milliseconds; a part of one is waited for as a whole one.
             PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
         } else {
             self.until = None;
-            PollTimeout::NONE
+            match stop {
+                Some(_) => PollTimeout::NONE,
+                None => PollTimeout::try_from(GOODBYE_TIMEOUT).unwrap_or(PollTimeout::MAX),
+            }
         };
-        let mut waited = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
-        poll(&mut waited, timeout).map(|ready| ready > 0)
+        let waited = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let is_ready = |waited: &PollFd<'_>| waited.any().unwrap_or(true);
+        let Some(stop) = stop else {
+            let mut stream = [waited(stream.as_fd())];
+            poll(&mut stream, timeout)?;
+            return Ok(Woken::of(stream.iter().any(is_ready), false));
+        };
+        let mut both = [waited(stream.as_fd()), waited(stop)];
+        poll(&mut both, timeout)?;
+        let [stream, stop] = &both;
+        Ok(Woken::of(is_ready(stream), is_ready(stop)))
     }
 }
 

@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod ops;
 pub mod permit;
 pub mod pool;
+pub mod pulse;
 #[cfg(test)]
 mod rig;
 pub mod round;

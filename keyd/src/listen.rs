@@ -3,7 +3,10 @@
 //!
 //! The transport now is [`unix`]; networked transports become modules beside it and features of the build.
 
+mod stop;
 pub mod unix;
+
+pub use stop::{Stop, Stopper, stop};
 
 use crate::config::Peer;
 use chancel_service::secret_file::{self, SecretFileError};

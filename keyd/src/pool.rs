@@ -9,7 +9,7 @@ use chancel_wire::hello::Role;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,6 +74,13 @@ impl Pools {
         &self.keyd
     }
 
+    /// Whether the workers of quick requests have taken on what they were given the last time this was asked; gives them
+    /// something again.
+    pub fn beat(&self) -> bool {
+        // Each is asked: none is to miss its turn because of another.
+        [self.gateway.beat(), self.policyd.beat()] == [true; 2]
+    }
+
     /// The workers that answer a request of a peer.
     pub fn of(&self, peer: AuthenticatedPeer, request: &[u8]) -> &Pool {
         match (peer.role(), Pace::of(request)) {
@@ -91,6 +98,8 @@ impl Pools {
 pub struct Pool {
     jobs: Sender<Queued>,
     held: Arc<AtomicUsize>,
+    /// Whether the last beat was taken on.
+    beaten: Arc<AtomicBool>,
 }
 
 struct Queued {
@@ -128,7 +137,24 @@ impl Pool {
                     worker.work(longest);
                 })?;
         }
-        Ok(Self { jobs: sender, held })
+        Ok(Self {
+            jobs: sender,
+            held,
+            beaten: Arc::new(AtomicBool::new(true)),
+        })
+    }
+
+    fn beat(&self) -> bool {
+        let was_taken_on = self.beaten.swap(false, Ordering::Relaxed);
+        if was_taken_on {
+            let beaten = Arc::clone(&self.beaten);
+            let job = Box::new(move |_: &mut Round| beaten.store(true, Ordering::Relaxed));
+            // Full: those in it are as good as this one.
+            if self.submit(0, job).is_err() {
+                self.beaten.store(true, Ordering::Relaxed);
+            }
+        }
+        was_taken_on
     }
 
     /// Queues a job that holds on to `bytes` of memory, or refuses it at once.

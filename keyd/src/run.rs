@@ -8,8 +8,9 @@ use crate::dispatch::{Keyd, Parts};
 use crate::kek::{Kek, KekError};
 use crate::keydir::{KeyDirectory, KeyDirectoryError};
 use crate::keyring::Keyring;
-use crate::listen::{Admission, Expected, unix};
+use crate::listen::{self, Admission, Expected, unix};
 use crate::pool::Pools;
+use crate::pulse::Pulse;
 use crate::use_ledger::{StartDetails, UseLedger, UseLedgerError};
 use chancel_ledger::{Sync, Syncer};
 use chancel_sandbox::landlock::Enforced;
@@ -17,14 +18,17 @@ use chancel_sandbox::process::{self, ProcessError};
 use chancel_sandbox::{Access, Confinement, ConfinementError, SecretArena, SecretMemoryError};
 use chancel_service::config::ConfigError;
 use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
+use chancel_service::manager::Manager;
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
+use chancel_wire::limits::DRAIN_TIMEOUT;
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 
@@ -83,6 +87,9 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("starting threads: {0}")]
     Threads(io::Error),
+    /// The service manager that started keyd cannot be told anything.
+    #[error("service manager: {0}")]
+    Manager(io::Error),
     /// Signals could not be set up.
     #[error("signals: {0}")]
     Signals(nix::Error),
@@ -134,9 +141,10 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // Asked here, for Landlock hides the limits of a control group.
     let cores = thread::available_parallelism().map_or(1, usize::from);
 
-    // 2. The socket.
+    // 2. The socket, and the one of the service manager.
+    let manager = Arc::new(Manager::connect().map_err(StartError::Manager)?);
     let listener =
-        unix::bind(&config.socket).map_err(|error| StartError::Socket(config.socket.clone(), error))?;
+        unix::take(&config.socket).map_err(|error| StartError::Socket(config.socket.clone(), error))?;
 
     // 3. Signals are taken by this thread alone; threads made below inherit the mask.
     let mut signals = SigSet::empty();
@@ -179,8 +187,11 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         break_glass: BreakGlass::new(config.break_glass.longest()),
     }));
     let pools = Pools::start(&keyd, workers, POLICYD_WORKERS, &running).map_err(StartError::Threads)?;
-    unix::start(listener, admission, &Arc::new(pools), &running).map_err(StartError::Threads)?;
-    let syncing = start_syncer(syncer, &keyd, &running).map_err(StartError::Threads)?;
+    let pools = Arc::new(pools);
+    let (stopper, stop) = listen::stop().map_err(StartError::Threads)?;
+    let served = unix::start(listener, admission, &pools, &running, stop).map_err(StartError::Threads)?;
+    let pulse = Pulse::new(&manager, &pools);
+    let syncing = start_syncer(syncer, &keyd, pulse, &running).map_err(StartError::Threads)?;
     running.wait();
 
     // 6. seccomp on all of them; with its proof, keyd begins to answer.
@@ -197,10 +208,21 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         "ready"
     );
 
-    // 7. Until told to stop. What was acknowledged is on disk; what was not, nobody counts on. The ledger gets its last
-    //    lines and a checkpoint over all of them.
+    manager.ready(&format!(
+        "serving; key-encryption key from {}, keys in {}",
+        keyd.keyring().kek().source(),
+        keyd.keyring().secret_memory()
+    ));
+
+    // 7. Until told to stop. Peers hear of it and go; what they had sent is answered. What was acknowledged is on disk. The
+    //    ledger gets its last lines and a checkpoint over all of them.
     let signal = signals.wait().map_err(StartError::Signals)?;
     tracing::info!(%signal, "stopping");
+    manager.stopping();
+    drop(stopper);
+    if served.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("requests under way were not finished in time");
+    }
     keyd.uses().stop();
     if syncing.join().is_err() {
         tracing::error!("the ledger's last lines may be missing");
@@ -208,13 +230,19 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-fn start_syncer(syncer: Syncer, keyd: &Arc<Keyd>, running: &Arc<Barrier>) -> io::Result<JoinHandle<()>> {
+fn start_syncer(
+    syncer: Syncer,
+    keyd: &Arc<Keyd>,
+    mut pulse: Pulse,
+    running: &Arc<Barrier>,
+) -> io::Result<JoinHandle<()>> {
     let (keyd, running) = (Arc::clone(keyd), Arc::clone(running));
     thread::Builder::new().name("ledger".to_owned()).spawn(move || {
         running.wait();
         syncer.run(|_, at_end| {
             // Nobody could start another thread in this one's place. The log has the panic.
             let _ = catch_unwind(AssertUnwindSafe(|| keyd.look_after(at_end)));
+            pulse.feel();
         });
     })
 }

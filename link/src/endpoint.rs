@@ -58,9 +58,14 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether the peer may just be restarting. An imposter or another version does not go away by itself.
-    pub(crate) const fn may_pass(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::HungUp(_))
+    /// Whether the peer may just be restarting. An imposter or another version does not go away by itself; who does not
+    /// answer the hello may, where a restart `is_announced`: the service manager holds the socket meanwhile.
+    pub(crate) const fn may_pass(&self, is_announced: bool) -> bool {
+        match self {
+            Self::Connect(_) | Self::HungUp(_) => true,
+            Self::Silent => is_announced,
+            _ => false,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::plans::PlanTable;
 use crate::record::Recorder;
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, Store, StoreError};
 use crate::thread;
 use crate::usage::{self, ReplayError, Usage};
 use chancel_ledger::{Event, Ledger, LedgerName, OpenError};
@@ -16,11 +16,13 @@ use chancel_sandbox::{Access, Confinement, ConfinementError};
 use chancel_service::config::ConfigError;
 use chancel_service::ledger_directory::{self, LedgerDirectoryError};
 use chancel_service::log::{JOURNAL_SOCKET, LogOpenedBefore};
+use chancel_service::manager::Manager;
 use chancel_service::secret_file::SecretFileError;
 use nix::unistd::geteuid;
 use parts::{Secrets, Sockets};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -82,6 +84,9 @@ pub enum StartError {
     /// Usage could not be counted from the ledger.
     #[error("usage: {0}")]
     Usage(#[from] ReplayError),
+    /// The service manager that started policyd cannot be told anything.
+    #[error("service manager: {0}")]
+    Manager(#[source] io::Error),
     /// The runtime or its signals could not be set up.
     #[error("runtime: {0}")]
     Runtime(#[source] io::Error),
@@ -138,6 +143,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     if let Some(above) = config.plans_file.as_deref().and_then(Path::parent) {
         filesystem.push((above, Access::ReadOnly));
     }
+    let manager = Manager::connect().map_err(StartError::Manager)?;
     let journal = Path::new(JOURNAL_SOCKET);
     if journal.exists() {
         filesystem.push((journal, Access::Connect));
@@ -180,6 +186,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     }
     tracing::info!(?landlock, socket = %config.socket.display(), admin_socket = %config.admin_socket.display(),
         "ready");
+    manager.ready("serving");
 
     // 8. Serve until told to stop; then finish what is under way.
     let writer_thread = store.writer_thread;
@@ -200,9 +207,13 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         let plans = parts.plans.clone();
         let locks = parts.locks.clone();
         let recording = recorder.clone();
+        let reader = parts.reader.clone();
+        let manager = &manager;
         let stop = async move {
+            let mut pulse = pin!(alive(manager, &reader));
             let name = loop {
                 tokio::select! {
+                    () = &mut pulse => {}
                     _ = signals.0.recv() => break "SIGTERM",
                     _ = signals.1.recv() => break "SIGINT",
                     _ = signals.2.recv() => {
@@ -213,6 +224,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
                 }
             };
             tracing::info!(signal = name, "stopping");
+            manager.stopping();
         };
         let outcome = parts.serve(sockets, stop).await;
         if timeout(STOP_PATIENCE, locks.close()).await.is_err() {
@@ -235,6 +247,19 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     writer_thread.finish().map_err(database)?;
     tracing::info!("stopped");
     outcome.map_err(StartError::Runtime)
+}
+
+/// Tells the service manager that policyd lives, on the thread that answers, which asks the database meanwhile.
+async fn alive(manager: &Manager, reader: &Reader) {
+    let Some(pulse) = manager.pulse() else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(pulse).await;
+        // Whether it can be asked is another matter, and no reason to be killed; that it does not hang is the matter here.
+        let _ = reader.look(|view| view.probe());
+        manager.alive();
+    }
 }
 
 fn directory_of(database: &Path) -> Result<&Path, StartError> {

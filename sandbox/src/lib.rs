@@ -10,6 +10,7 @@
 pub mod capabilities;
 mod confinement;
 pub mod file_acl;
+pub mod inherited;
 pub mod landlock;
 pub mod peer;
 pub mod process;

@@ -8,6 +8,7 @@ pub mod account;
 pub mod config;
 pub mod ledger_directory;
 pub mod log;
+pub mod manager;
 pub mod period;
 pub mod program;
 pub mod secret_file;

@@ -14,7 +14,7 @@ pub fn authority_file(layout: &Layout) -> PathBuf {
 }
 
 /// Makes both certificates, for `localhost`, `127.0.0.1` and `::1`.
-pub(crate) fn make(layout: &Layout, gateway: Account) {
+pub fn make(layout: &Layout, gateway: Account) {
     let authority_key = KeyPair::generate().expect("a key pair");
     let mut authority = CertificateParams::default();
     authority

@@ -111,6 +111,11 @@ impl Installation {
 
     /// Starts one daemon without waiting for anything.
     pub fn spawn(&self, daemon: Daemon) {
+        self.spawn_in(daemon, &[]);
+    }
+
+    /// The same in an environment.
+    pub fn spawn_in(&self, daemon: Daemon, environment: &[(&str, &str)]) {
         let mut slot = self.process(daemon);
         assert!(slot.is_none(), "{daemon:?} runs already");
         if daemon == Daemon::Gateway {
@@ -125,6 +130,7 @@ impl Installation {
             account: self.account(daemon),
             directory: &self.layout.path(&format!("{}/cwd", daemon.stem())),
             log: &self.log_file(daemon),
+            environment,
         });
         self.janitor.started(process.pid());
         *slot = Some(process);

@@ -23,6 +23,8 @@ pub(crate) struct Plan<'a> {
     /// Its working directory, in which it could write a core dump.
     pub(crate) directory: &'a Path,
     pub(crate) log: &'a Path,
+    /// All that there is of an environment.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
 }
 
 /// A started daemon; not ended by dropping it.
@@ -42,6 +44,7 @@ impl Process {
             .arg("--config")
             .arg(plan.config)
             .env_clear()
+            .envs(plan.environment.iter().copied())
             .current_dir(plan.directory)
             .process_group(0)
             .stdin(Stdio::null())

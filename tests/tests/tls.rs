@@ -2,6 +2,7 @@
 //! older, and plain HTTP nowhere but on loopback.
 
 use chancel_tests::{Daemon, Installation, Options, certificates};
+use nix::sys::signal::Signal;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -148,7 +149,7 @@ fn the_gateway_finishes_what_is_under_way_when_it_is_told_to_stop() {
     socket.read_exact(&mut go_on).expect("leave to send the body");
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     socket.write_all(&body[..5]).expect("a part of the body");
-    system.signal(Daemon::Gateway, nix::sys::signal::Signal::SIGTERM);
+    system.signal(Daemon::Gateway, Signal::SIGTERM);
     system.until("the gateway to stop accepting", || {
         TcpStream::connect(address(&system)).is_err().then_some(())
     });
@@ -160,4 +161,63 @@ fn the_gateway_finishes_what_is_under_way_when_it_is_told_to_stop() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("\"signature\""));
     assert!(system.wait_end(Daemon::Gateway).success());
+}
+
+/// A connection that has shaken hands and stays open.
+struct Open(rustls::StreamOwned<ClientConnection, TcpStream>);
+
+impl Open {
+    fn new(system: &Installation) -> Result<Self, std::io::Error> {
+        let name = ServerName::try_from("127.0.0.1").expect("a name");
+        let config = config(system, &[&version::TLS13], &[]);
+        let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let mut open = Self(rustls::StreamOwned::new(
+            client,
+            TcpStream::connect(address(system))?,
+        ));
+        open.ask().map(|()| open)
+    }
+
+    fn ask(&mut self) -> Result<(), std::io::Error> {
+        self.0.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")?;
+        let mut answer = Vec::new();
+        // Up to the end of the envelope: the connection stays open.
+        while !answer.ends_with(b"Z\"}") {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte)?;
+            answer.push(byte[0]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_new_certificate_is_read_on_sighup_and_no_connection_is_dropped() {
+    let system = Installation::with(Options {
+        tls: true,
+        ..Options::default()
+    });
+    let mut before = Open::new(&system).expect("a connection");
+    // Another authority, which does not vouch for the certificate that is served.
+    certificates::make(system.layout(), system.account(Daemon::Gateway));
+    assert!(Open::new(&system).is_err(), "the old certificate is still served");
+    system.signal(Daemon::Gateway, Signal::SIGHUP);
+    system.until("the new certificate", || Open::new(&system).ok());
+    before.ask().expect("the old connection goes on");
+
+    // One that cannot be used changes nothing.
+    let key = system.layout().path("gateway/tls.key");
+    let good = fs::read(&key).expect("the key");
+    fs::write(&key, b"no key").expect("written");
+    system.signal(Daemon::Gateway, Signal::SIGHUP);
+    system.until("a word about it", || {
+        system
+            .log(Daemon::Gateway)
+            .contains("the certificate was not read again")
+            .then_some(())
+    });
+    Open::new(&system).expect("the certificate before goes on");
+    fs::write(&key, good).expect("written");
+    before.ask().expect("and so does the first connection");
 }

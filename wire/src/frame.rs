@@ -3,7 +3,8 @@
 //! `length` counts everything after itself. `correlation` is chosen by the requester and repeated in the
 //! answer, so that many requests are in flight on one connection. `budget` is how many milliseconds the
 //! requester will still wait (0 in answers): work nobody waits for is not begun. An empty body is a ping and
-//! is answered with an empty body at once, whatever else is under way.
+//! is answered with an empty body at once, whatever else is under way. An empty body with the correlation [`GOODBYE`], from a
+//! server, says that it is about to stop: it answers what it is sent until the requester ends its side, which is at once.
 
 use crate::codec::encode_after;
 use crate::limits::{MAX_FRAME_BODY, MAX_PAYLOAD};
@@ -13,6 +14,9 @@ use zeroize::Zeroize;
 /// Bytes before the body.
 pub const HEADER_LEN: usize = 4 + AFTER_LENGTH;
 const AFTER_LENGTH: usize = 8 + 4;
+
+/// The number of no request: a server stops.
+pub const GOODBYE: u64 = u64::MAX;
 
 /// A declared length no frame may have; the connection it came from is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use chancel_domain::{Algorithm, BatchSize};
 use std::time::Duration;
 
 /// Version of everything in this crate. Peers of different versions refuse each other in the hello.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// Plaintext or message of one request, bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;
@@ -59,6 +59,12 @@ pub const fn permit_lifetime(algorithm: Algorithm, batch: Option<BatchSize>) -> 
         (false, None) => PERMIT_LIFETIME,
     }
 }
+
+/// How long a server that stops waits for its peers to end their side, where they have nothing under way.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a server that stops goes on with what is under way.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How long keyd accepts permits under one permit key.
 pub const PERMIT_KEY_LIFETIME: Duration = Duration::from_secs(600);

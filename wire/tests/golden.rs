@@ -50,14 +50,18 @@ fn hello_and_welcome() {
     let hello = Hello::new(Role::Policyd, ServiceToken::from_bytes([0xaa; 32]));
     assert_eq!(
         hex(&hello.to_bytes()),
-        format!("43484e43000302{}", "aa".repeat(32))
+        format!("43484e43000402{}", "aa".repeat(32))
     );
-    assert_eq!(hex(&welcome()), "43484e430003");
+    assert_eq!(hex(&welcome()), "43484e430004");
 }
 
 #[test]
 fn frames() {
     assert_eq!(hex(&frame::seal_ping(7)), "0000000c000000000000000700000000");
+    assert_eq!(
+        hex(&frame::seal_ping(frame::GOODBYE)),
+        "0000000cffffffffffffffff00000000"
+    );
     assert_eq!(
         hex(&frame::seal(7, 800, &5u8)),
         "0000000d00000000000000070000032005"

@@ -93,7 +93,7 @@ impl Operation for CreateApiKey {
         Ask::CreateApiKey(self.0, self.1.clone())
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         with_secret(grant, context, self.0)
     }
 }
@@ -103,7 +103,7 @@ impl Operation for RotateApiKey {
         Ask::RotateApiKey(self.0, self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         with_secret(grant, context, self.0)
     }
 }
@@ -113,7 +113,7 @@ impl Operation for RevokeApiKey {
         Ask::RevokeApiKey(self.0, self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::ApiKey(api_key) = grant.outcome()? else {
             return Err(unexpected());
         };
@@ -128,7 +128,7 @@ impl Operation for ListApiKeys {
         Ask::ListApiKeys(self.0, self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::ApiKeys { api_keys, more } = grant.outcome()? else {
             return Err(unexpected());
         };

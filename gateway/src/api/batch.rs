@@ -20,6 +20,7 @@ use chancel_wire::encode_list;
 use chancel_wire::limits::MAX_BATCH_BYTES;
 use chancel_wire::permit::PayloadDigest;
 use chancel_wire::policyd::{Ask, KeyView};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Bytes of text of a result beside its values.
@@ -38,7 +39,7 @@ pub struct Batch {
 /// The items that make sense.
 enum Items {
     /// For the gateway.
-    Public(Vec<PublicItem>),
+    Public(Vec<Arc<PublicItem>>),
     /// For keyd: how each result is said, and all inputs together.
     Private(Vec<Shape>, Zeroizing<Vec<u8>>),
 }
@@ -157,15 +158,15 @@ impl Operation for Batch {
         self.selection.ask(self.kind.operation, payload, Some(self.size))
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let (request, tenant) = (context.request, context.tenant);
-        let (key, target, outcomes) = match self.items {
+        let (key, target, outcomes) = match &self.items {
             Items::Public(items) => {
                 let key = grant.public_key()?;
-                let used = key.clone();
+                let (items, used) = (items.clone(), key.clone());
                 let work = move || -> Vec<Outcome> {
-                    let perform = |item: PublicItem| item.perform(&used, tenant, request);
-                    items.into_iter().map(perform).collect()
+                    let perform = |item: &Arc<PublicItem>| item.perform(&used, tenant, request);
+                    items.iter().map(perform).collect()
                 };
                 (key, None, context.helpers.run(work).await?)
             }
@@ -174,7 +175,7 @@ impl Operation for Batch {
                 self.selection.check_target(granted.target.as_ref())?;
                 let what = Use {
                     authority: granted.authority,
-                    input: &inputs,
+                    input: inputs,
                     operation: self.kind.operation,
                     request,
                 };
@@ -192,7 +193,7 @@ impl Operation for Batch {
         Ok(answer(
             request,
             self.kind,
-            in_order(outcomes, self.faults),
+            in_order(outcomes, self.faults.clone()),
             Some(keys),
         ))
     }

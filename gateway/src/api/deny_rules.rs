@@ -135,7 +135,7 @@ impl Operation for ListDenyRules {
         Ask::ListDenyRules
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::DenyRules(rules) = grant.outcome()? else {
             return Err(unexpected());
         };
@@ -150,7 +150,7 @@ impl Operation for AddDenyRule {
         Ask::AddDenyRule(self.0.clone())
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_rule(grant, context)
     }
 }
@@ -160,7 +160,7 @@ impl Operation for RemoveDenyRule {
         Ask::RemoveDenyRule(self.0)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_rule(grant, context)
     }
 }

@@ -53,7 +53,7 @@ impl Operation for ReadEvents {
         Ask::ReadEvents(self.0.clone())
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::Events { records, next } = grant.outcome()? else {
             return Err(unexpected());
         };

@@ -49,7 +49,7 @@ impl Operation for Explain {
         Ask::Explain(self.0.clone())
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::Explained(explanation) = grant.outcome()? else {
             return Err(unexpected());
         };

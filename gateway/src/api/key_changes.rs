@@ -55,7 +55,7 @@ macro_rules! one_key_operation {
                 Ask::$ask(self.0.algorithm, self.1)
             }
 
-            async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+            async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
                 one_key(grant, context, self.0)
             }
         }
@@ -126,7 +126,7 @@ impl Operation for Generate {
         Ask::GenerateKey(self.0.algorithm)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_key(grant, context, self.0)
     }
 }
@@ -136,7 +136,7 @@ impl Operation for Rotate {
         Ask::RotateKey(self.0.algorithm)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::Rotated { key, old_version } = grant.outcome()? else {
             return Err(unexpected());
         };
@@ -152,7 +152,7 @@ impl Operation for ScheduleDestruction {
         Ask::ScheduleDestruction(self.0.algorithm, self.1, self.2)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_key(grant, context, self.0)
     }
 }
@@ -162,7 +162,7 @@ impl Operation for SetBudget {
         Ask::SetKeyBudget(self.0.algorithm, self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::KeyBudget(uses) = grant.outcome()? else {
             return Err(unexpected());
         };

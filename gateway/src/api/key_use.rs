@@ -138,8 +138,8 @@ impl KeyUse {
         key: Arc<KeyView>,
         context: Context<'_>,
     ) -> Result<Json, ApiError> {
-        let item = PublicItem::Verify { signed, signature };
-        in_gateway(Selection::of(named, Some(key.version)), item, key, context).await
+        let item = Arc::new(PublicItem::Verify { signed, signature });
+        in_gateway(Selection::of(named, Some(key.version)), &item, key, context).await
     }
 }
 
@@ -152,8 +152,8 @@ impl Operation for KeyUse {
         self.selection.ask(self.item.operation(), payload, None)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
-        match self.item {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+        match &self.item {
             Item::Public(item) => in_gateway(self.selection, item, grant.public_key()?, context).await,
             Item::Private(item) => in_keyd(self.selection, item, grant.private_key()?, context).await,
         }
@@ -162,11 +162,12 @@ impl Operation for KeyUse {
 
 async fn in_gateway(
     selection: Selection,
-    item: PublicItem,
+    item: &Arc<PublicItem>,
     key: Arc<KeyView>,
     context: Context<'_>,
 ) -> Result<Json, ApiError> {
-    let (request, tenant, used) = (context.request, context.tenant, key.clone());
+    let (request, tenant) = (context.request, context.tenant);
+    let (item, used) = (item.clone(), key.clone());
     let work = move || item.perform(&used, tenant, request);
     let output = if key.algorithm.is_slow() {
         context.helpers.run(work).await??
@@ -181,7 +182,7 @@ async fn in_gateway(
 
 async fn in_keyd(
     selection: Selection,
-    item: PrivateItem,
+    item: &PrivateItem,
     granted: PrivateKey,
     context: Context<'_>,
 ) -> Result<Json, ApiError> {

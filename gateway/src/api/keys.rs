@@ -68,7 +68,7 @@ impl Operation for ReadActive {
         Ask::ReadActiveKey(self.0.algorithm)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         key_as(self.1, grant, context, self.0)
     }
 }
@@ -78,7 +78,7 @@ impl Operation for ReadVersion {
         Ask::ReadKey(self.0.algorithm, self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         key_as(self.2, grant, context, self.0)
     }
 }
@@ -88,7 +88,7 @@ impl Operation for List {
         Ask::ListKeys(self.0.map(|named| named.algorithm), self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::Keys { keys, total } = grant.outcome()? else {
             return Err(unexpected());
         };

@@ -7,11 +7,12 @@ use super::signed::Signed;
 use super::{Body, Route};
 use crate::error::ApiError;
 use chancel_domain::{Family, Operation};
+use std::sync::Arc;
 
 /// One item of work with a key.
 pub(super) enum Item {
-    /// For the gateway.
-    Public(PublicItem),
+    /// For the gateway, perhaps for another of its threads.
+    Public(Arc<PublicItem>),
     /// For keyd.
     Private(PrivateItem),
 }
@@ -43,19 +44,19 @@ static KINDS: [Kind; 13] = [
         "encrypt",
         Operation::Encrypt,
         Versions::ActiveByDefault,
-        |body, _| PublicItem::encrypt(body).map(Item::Public),
+        |body, _| PublicItem::encrypt(body).map(public),
     ),
     kem(
         "encrypt-deterministic",
         Operation::EncryptDeterministic,
         Versions::ActiveByDefault,
-        |body, _| PublicItem::encrypt_deterministic(body).map(Item::Public),
+        |body, _| PublicItem::encrypt_deterministic(body).map(public),
     ),
     kem("decrypt", Operation::Decrypt, Versions::Named, |body, key| {
         PrivateItem::decrypt(body, key).map(Item::Private)
     }),
     kem("encapsulate", Operation::Encapsulate, Versions::Named, |_, _| {
-        Ok(Item::Public(PublicItem::Encapsulate))
+        Ok(public(PublicItem::Encapsulate))
     }),
     kem(
         "decapsulate",
@@ -64,7 +65,7 @@ static KINDS: [Kind; 13] = [
         |body, key| PrivateItem::decapsulate(body, key).map(Item::Private),
     ),
     kem("wrap", Operation::Wrap, Versions::Named, |body, _| {
-        PublicItem::wrap(body).map(Item::Public)
+        PublicItem::wrap(body).map(public)
     }),
     kem("unwrap", Operation::Unwrap, Versions::Named, |body, key| {
         PrivateItem::unwrap(body, key).map(Item::Private)
@@ -113,7 +114,7 @@ impl Kind {
 
 impl Item {
     /// What it is.
-    pub(super) const fn operation(&self) -> Operation {
+    pub(super) fn operation(&self) -> Operation {
         match self {
             Self::Public(item) => item.operation(),
             Self::Private(item) => item.operation,
@@ -121,12 +122,16 @@ impl Item {
     }
 }
 
+fn public(item: PublicItem) -> Item {
+    Item::Public(Arc::new(item))
+}
+
 fn sign(signed: Result<Signed, ApiError>) -> Result<Item, ApiError> {
     Ok(Item::Private(PrivateItem::sign(&signed?)))
 }
 
 fn verify(body: &Body<'_>, signed: Result<Signed, ApiError>) -> Result<Item, ApiError> {
-    PublicItem::verify(body, signed?).map(Item::Public)
+    PublicItem::verify(body, signed?).map(public)
 }
 
 type Read = fn(&Body<'_>, Named) -> Result<Item, ApiError>;

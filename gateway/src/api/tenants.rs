@@ -75,7 +75,7 @@ impl Operation for OwnTenantAsList {
         Ask::ReadTenant
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let tenants = [tenant(grant)?];
         Ok(envelope::success(context.request, 0, |data| {
             data.list("tenants", &tenants, write_tenant);
@@ -89,7 +89,7 @@ impl Operation for ListTenants {
         Ask::ListTenants(self.0)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         let Outcome::Tenants { mut tenants, more } = grant.outcome()? else {
             return Err(unexpected());
         };
@@ -109,7 +109,7 @@ impl Operation for OwnTenant {
         Ask::ReadTenant
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_tenant(grant, context)
     }
 }
@@ -119,7 +119,7 @@ impl Operation for ReadTenant {
         Ask::ReadTenantById(self.0)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_tenant(grant, context)
     }
 }
@@ -129,7 +129,7 @@ impl Operation for CreateTenant {
         Ask::CreateTenant(self.0.clone(), self.1)
     }
 
-    async fn carry_out(self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
+    async fn carry_out(&self, grant: Grant, context: Context<'_>) -> Result<Json, ApiError> {
         one_tenant(grant, context)
     }
 }

@@ -30,6 +30,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -40,8 +41,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Site {
     /// The bound socket, in non-blocking mode.
     pub listener: std::net::TcpListener,
-    /// How TLS is taken off; `None` for plain HTTP.
-    pub tls: Option<TlsAcceptor>,
+    /// How TLS is taken off, at present; `None` for plain HTTP.
+    pub tls: Option<watch::Receiver<TlsAcceptor>>,
     /// Connections at once.
     pub most_connections: usize,
 }
@@ -108,7 +109,6 @@ pub async fn serve<S: Served>(
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(site.listener)?;
     let connections = GracefulShutdown::new();
-    let tls = site.tls.map(Arc::new);
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -122,14 +122,15 @@ pub async fn serve<S: Served>(
         match accepted {
             Ok((stream, _)) if connections.count() >= site.most_connections => {
                 place.served.connections().turned_away(Turned::TooMany);
-                if tls.is_none() {
+                if site.tls.is_none() {
                     // As much as fits at once; nobody waits for a client here.
                     let _ = stream.try_write(&too_many());
                 }
             }
             Ok((stream, source)) => {
                 let Ok(stream) = stream.into_std() else { continue };
-                let (tls, served) = (tls.clone(), place.served.clone());
+                let tls = site.tls.as_ref().map(|tls| tls.borrow().clone());
+                let served = place.served.clone();
                 let (share, watcher) = (Share::of(&place.open), connections.watcher());
                 place.runtime.spawn(async move {
                     let _share = share;
@@ -155,7 +156,7 @@ pub async fn serve<S: Served>(
 async fn connection<S: Served>(
     stream: TcpStream,
     source: SocketAddr,
-    tls: Option<Arc<TlsAcceptor>>,
+    tls: Option<TlsAcceptor>,
     served: S,
     watcher: Watcher,
 ) {

@@ -19,7 +19,14 @@ use chancel_domain::{Algorithm, TenantId};
 use chancel_wire::limits::{BATCH_DEADLINE, LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
+
+/// For how long a request is asked for again whose permit keyd has forgotten: what is left of its time is enough for the last.
+const RESTART_PATIENCE: Duration = Duration::from_millis(400);
+
+/// How long it waits before that.
+const RESTART_PAUSE: Duration = Duration::from_millis(20);
 
 /// A request on its way through the stages.
 pub struct Stages<'a> {
@@ -81,12 +88,17 @@ impl<'a> Stages<'a> {
     /// Runs an operation, or says what is wrong with what should have been one.
     pub(crate) async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
         let operation = self.accepted(parsed).await?;
-        let Allowed {
-            grant,
-            context,
-            _held,
-        } = self.ask_for(operation.ask()).await?;
-        operation.carry_out(grant, context).await
+        let began = Instant::now();
+        loop {
+            let allowed = self.ask_for(operation.ask()).await?;
+            match operation.carry_out(allowed.grant, allowed.context).await {
+                // keyd was started anew. policyd hears of it as we did, and asks for another permit key.
+                Err(ApiError::PermitForgotten) if began.elapsed() < RESTART_PATIENCE => {
+                    sleep(RESTART_PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Has a question answered, with what it holds until the work is done.

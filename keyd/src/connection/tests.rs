@@ -1,6 +1,7 @@
 //! What a connection owes its peer, and what a peer cannot do to the others.
 
 use super::*;
+use crate::listen::{Stopper, stop};
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::KeydRequest;
 use std::thread::{self, JoinHandle};
@@ -9,6 +10,8 @@ const A_WHILE: Duration = Duration::from_millis(300);
 
 struct Rig {
     pools: Arc<Pools>,
+    stop: Arc<Stop>,
+    stopper: Option<Stopper>,
     _keyd: crate::rig::Rig,
 }
 
@@ -16,8 +19,11 @@ impl Rig {
     /// A keyd with one worker a role.
     fn new() -> Self {
         let keyd = crate::rig::Rig::new();
+        let (stopper, stop) = stop().unwrap();
         Self {
             pools: Arc::new(keyd.pools()),
+            stop: Arc::new(stop),
+            stopper: Some(stopper),
             _keyd: keyd,
         }
     }
@@ -27,8 +33,8 @@ impl Rig {
         ours.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         // As the hello leaves it.
         theirs.set_read_timeout(Some(A_WHILE / 3)).unwrap();
-        let pools = Arc::clone(&self.pools);
-        let serving = thread::spawn(move || serve(theirs, AuthenticatedPeer::of_role(role), &pools));
+        let (pools, stop) = (Arc::clone(&self.pools), Arc::clone(&self.stop));
+        let serving = thread::spawn(move || serve(theirs, AuthenticatedPeer::of_role(role), &pools, &stop));
         (ours, serving)
     }
 }
@@ -117,4 +123,39 @@ fn a_gateway_that_takes_no_answers_does_not_keep_policyd_waiting() {
     let asked = Instant::now();
     ask(&mut policyd, &health(5000));
     assert!(asked.elapsed() < WRITE_TIMEOUT / 2, "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_peer_hears_of_the_end_and_what_it_had_sent_is_answered() {
+    let mut rig = Rig::new();
+    let (mut peer, serving) = rig.connect(Role::Policyd);
+    // Still on its way when keyd is told to stop, and sent while the goodbye is.
+    peer.write_all(&health(5000)).unwrap();
+    rig.stopper = None;
+    peer.write_all(&health(5000)).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    let mut answers = FrameBuffer::new();
+    let (mut goodbyes, mut answered) = (0, 0);
+    loop {
+        while let Some(frame) = answers.next_frame().unwrap() {
+            match frame.correlation {
+                GOODBYE => goodbyes += 1,
+                _ => answered += 1,
+            }
+        }
+        match peer.read(answers.spare()).unwrap() {
+            0 => break,
+            count => answers.filled(count),
+        }
+    }
+    assert_eq!((goodbyes, answered), (1, 2));
+    assert_eq!(serving.join().unwrap(), Ended::ByPeer);
+}
+
+#[test]
+fn a_peer_that_rests_and_does_not_hear_the_goodbye_keeps_nobody_from_stopping() {
+    let mut rig = Rig::new();
+    let (_peer, serving) = rig.connect(Role::Policyd);
+    rig.stopper = None;
+    assert_eq!(serving.join().unwrap(), Ended::ByPeer);
 }

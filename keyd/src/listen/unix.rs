@@ -3,19 +3,22 @@
 //! All threads exist before the sandbox is sealed, so the number of connections is bounded by construction
 //! and the filter allows no new threads.
 
-use super::{AccountOf, Admission, AuthenticatedPeer, Refusal};
+use super::{AccountOf, Admission, AuthenticatedPeer, Refusal, Stop};
 use crate::connection;
 use crate::pool::Pools;
-use chancel_sandbox::{Sandboxed, peer_credentials};
+use chancel_sandbox::{Sandboxed, inherited, peer_credentials};
 use chancel_wire::hello::{HELLO_LEN, Hello, welcome};
 use chancel_wire::limits::HELLO_TIMEOUT;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,11 +31,25 @@ const OPERATOR_CONNECTIONS: usize = 2;
 /// Connections that are served at once, and the threads that serve them: nobody's share is taken from another's.
 pub const CONNECTIONS: usize = 2 * CONNECTIONS_PER_ACCOUNT + OPERATOR_CONNECTIONS;
 
+/// The socket: the service manager's, which goes on to queue connections while keyd restarts, or one that is bound here.
+///
+/// # Errors
+/// As for [`bind`]; and when the service manager handed over another socket than the configured one.
+pub fn take(path: &Path) -> io::Result<UnixListener> {
+    let listener = match inherited::unix_listener(path)? {
+        Some(listener) => listener,
+        None => bind(path)?,
+    };
+    // Who waits for a connection waits for the end as well, and another thread may have been faster.
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 /// Binds the socket. A stale socket file is replaced, one that somebody answers on is not.
 ///
 /// # Errors
 /// `AddrInUse` when another process listens there or the path is no socket; what the file system says.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.file_type().is_socket() => {
             // Anything but a refusal, a full backlog for instance, is no sign of a dead process.
@@ -51,7 +68,8 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Starts the threads that accept and serve; each reports at `running` and then waits for the sandbox.
+/// Starts the threads that accept and serve; each reports at `running` and then waits for the sandbox. They end after `stop`,
+/// when their peers are answered; then the channel that is returned is closed.
 ///
 /// # Errors
 /// When a thread cannot be started.
@@ -60,24 +78,29 @@ pub fn start(
     admission: Admission,
     pools: &Arc<Pools>,
     running: &Arc<Barrier>,
-) -> io::Result<()> {
+    stop: Stop,
+) -> io::Result<Receiver<()>> {
+    let (alive, ended) = mpsc::channel();
     let shared = Arc::new(Acceptor {
         listener,
         admission,
         open: Mutex::default(),
+        stop,
     });
     for number in 0..CONNECTIONS {
         let shared = Arc::clone(&shared);
         let pools = Arc::clone(pools);
         let running = Arc::clone(running);
+        let alive = alive.clone();
         thread::Builder::new()
             .name(format!("peer-{number}"))
             .spawn(move || {
                 running.wait();
                 shared.run(&pools, pools.keyd().sandboxed());
+                drop(alive);
             })?;
     }
-    Ok(())
+    Ok(ended)
 }
 
 struct Acceptor {
@@ -85,17 +108,18 @@ struct Acceptor {
     admission: Admission,
     /// Open connections of each account.
     open: Mutex<HashMap<u32, usize>>,
+    stop: Stop,
 }
 
 impl Acceptor {
     fn run(&self, pools: &Arc<Pools>, _sandboxed: &Sandboxed) {
-        loop {
+        while self.wait() {
             match self.listener.accept() {
                 // A panic ends the connection alone: nobody could start another thread in this one's place.
                 Ok((stream, _)) => {
                     let _ = catch_unwind(AssertUnwindSafe(|| self.serve(stream, pools)));
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
                 Err(error) => {
                     tracing::error!(%error, "accept failed");
                     // Out of descriptors, most likely: wait for one to come back instead of spinning.
@@ -103,6 +127,16 @@ impl Acceptor {
                 }
             }
         }
+    }
+
+    /// Waits for a connection; `false` when there is to be none any more.
+    fn wait(&self) -> bool {
+        let waited = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut both = [waited(self.listener.as_fd()), waited(self.stop.as_fd())];
+        // What the system says of a failed wait, accepting says as well.
+        let _ = poll(&mut both, PollTimeout::NONE);
+        let [_, stop] = &both;
+        !stop.any().unwrap_or(true)
     }
 
     fn serve(&self, stream: UnixStream, pools: &Arc<Pools>) {
@@ -125,7 +159,7 @@ impl Acceptor {
         match authenticate(&self.admission, &stream, kernel.uid, kernel.pid) {
             Ok(peer) => {
                 tracing::info!(peer = peer.role().name(), pid = peer.pid(), "connected");
-                let ended = connection::serve(stream, peer, pools);
+                let ended = connection::serve(stream, peer, pools, &self.stop);
                 if let Some(reason) = ended.as_fault() {
                     let _ = pools.keyd().metrics().connection_refused(reason);
                 }

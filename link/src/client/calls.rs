@@ -163,6 +163,36 @@ impl Calls {
         fail(failed, error);
     }
 
+    /// A connection on which nothing more is asked: frames that it did not begin are queued again. Returns the calls whose
+    /// answers it still owes.
+    pub(super) fn left(&self, unsent: VecDeque<Queued>) -> HashSet<u64> {
+        let mut state = self.lock();
+        let mut queue = unsent;
+        queue.append(&mut state.queue);
+        state.queue = queue;
+        let queued: HashSet<u64> = state.queue.iter().map(|frame| frame.correlation).collect();
+        let owed = state.waiting.keys().filter(|call| !queued.contains(call));
+        owed.copied().collect()
+    }
+
+    /// Whether any of these calls waits.
+    pub(super) fn wait_for_any(&self, calls: &HashSet<u64>) -> bool {
+        let state = self.lock();
+        calls.iter().any(|call| state.waiting.contains_key(call))
+    }
+
+    /// These calls get no answer any more.
+    pub(super) fn give_up(&self, calls: &HashSet<u64>) {
+        let failed: Vec<_> = {
+            let mut state = self.lock();
+            calls
+                .iter()
+                .filter_map(|call| state.waiting.remove(call))
+                .collect()
+        };
+        fail(failed, CallError::Lost);
+    }
+
     /// No connection is to be expected shortly: all who wait fail, and so do new calls, at once.
     pub(super) fn unreachable(&self) {
         let failed: Vec<_> = {

@@ -6,13 +6,13 @@ use super::{Answer, CallError};
 use crate::outbox::{Outbox, Queued};
 use crate::stream::Stream;
 use chancel_wire::frame::{self, FrameBuffer};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 pub(super) enum Ending {
     #[error("no client is left")]
     Closed,
+    #[error("the peer stops, and answers what it was sent")]
+    Leaving,
     #[error("the peer closed the connection")]
     HungUp,
     #[error("{0}")]
@@ -38,10 +40,41 @@ pub(super) struct Connection<'a> {
     calls: &'a Calls,
     incoming: FrameBuffer,
     outbox: Outbox,
-    settled: Vec<(oneshot::Sender<Result<Answer, CallError>>, Answer)>,
+    settled: Settled,
     /// Frames wait until everything else that is ready has run, so that they leave together.
     gathering: bool,
+    /// The peer has said goodbye.
+    leaving: bool,
     watchdog: Watchdog,
+}
+
+/// What is left of a connection: frames that were never begun, and, when the peer stops, the side on which it answers.
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    pub(super) unsent: VecDeque<Queued>,
+    pub(super) rest: Rest,
+}
+
+/// A connection on which nothing more is asked.
+pub(super) struct Rest {
+    stream: Stream,
+    incoming: FrameBuffer,
+}
+
+impl Rest {
+    /// Hands out answers until all that are owed are there, or the connection ends.
+    pub(super) async fn run(mut self, calls: &Calls, owed: &HashSet<u64>) {
+        let mut settled = Vec::new();
+        while calls.wait_for_any(owed) {
+            match self.stream.read(self.incoming.spare()).await {
+                Ok(count) if count > 0 => self.incoming.filled(count),
+                _ => return,
+            }
+            if hand_out(&mut self.incoming, calls, &mut settled).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl<'a> Connection<'a> {
@@ -53,19 +86,30 @@ impl<'a> Connection<'a> {
             outbox: Outbox::default(),
             settled: Vec::new(),
             gathering: false,
+            leaving: false,
             watchdog: Watchdog::new(silence_limit),
         }
     }
 
-    /// Works until the connection ends; returns why it did, and the frames that were never begun.
-    pub(super) async fn run(mut self) -> (Ending, VecDeque<Queued>) {
+    /// Works until the connection ends, or the peer is about to.
+    pub(super) async fn run(mut self) -> Ended {
         let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
-        (ending, self.outbox.into_unsent())
+        Ended {
+            ending,
+            unsent: self.outbox.into_unsent(),
+            rest: Rest {
+                stream: self.stream,
+                incoming: self.incoming,
+            },
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         if let Poll::Ready(ending) = self.poll_incoming(cx) {
             return Poll::Ready(ending);
+        }
+        if self.leaving {
+            return self.poll_leave(cx);
         }
         let backlog = self.calls.look(cx.waker());
         if backlog.closed {
@@ -95,6 +139,17 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// What was taken from the queue is sent, and then it is said that nothing more comes.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        if let Err(error) = ready!(self.outbox.poll_write(&mut self.stream, cx)) {
+            return Poll::Ready(error.into());
+        }
+        match ready!(Pin::new(&mut self.stream).poll_shutdown(cx)) {
+            Ok(()) => Poll::Ready(Ending::Leaving),
+            Err(error) => Poll::Ready(error.into()),
+        }
+    }
+
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         loop {
             let mut room = ReadBuf::new(self.incoming.spare());
@@ -109,29 +164,39 @@ impl<'a> Connection<'a> {
             }
             self.incoming.filled(count);
             self.watchdog.heard();
-            if self.hand_out().is_err() {
-                return Poll::Ready(Ending::Malformed);
+            match hand_out(&mut self.incoming, self.calls, &mut self.settled) {
+                Ok(leaving) => self.leaving |= leaving,
+                Err(_) => return Poll::Ready(Ending::Malformed),
             }
         }
     }
+}
 
-    fn hand_out(&mut self) -> Result<(), frame::LengthOutOfBounds> {
-        let mut broken = None;
-        let incoming = &mut self.incoming;
-        let answers = std::iter::from_fn(|| match incoming.next_frame() {
-            Ok(frame) => frame.map(|frame| (frame.correlation, Answer::new(frame.body))),
-            Err(error) => {
-                broken = Some(error);
-                None
-            }
-        });
-        self.calls.settle(answers, &mut self.settled);
-        for (caller, answer) in self.settled.drain(..) {
-            // A caller that has gone meanwhile needs no answer.
-            let _ = caller.send(Ok(answer));
+type Settled = Vec<(oneshot::Sender<Result<Answer, CallError>>, Answer)>;
+
+/// Hands out whole frames; whether one of them was a goodbye.
+fn hand_out(
+    incoming: &mut FrameBuffer,
+    calls: &Calls,
+    settled: &mut Settled,
+) -> Result<bool, frame::LengthOutOfBounds> {
+    let (mut broken, mut leaving) = (None, false);
+    let answers = std::iter::from_fn(|| match incoming.next_frame() {
+        Ok(frame) => frame.map(|frame| {
+            leaving |= frame.correlation == frame::GOODBYE;
+            (frame.correlation, Answer::new(frame.body))
+        }),
+        Err(error) => {
+            broken = Some(error);
+            None
         }
-        broken.map_or(Ok(()), Err)
+    });
+    calls.settle(answers, settled);
+    for (caller, answer) in settled.drain(..) {
+        // A caller that has gone meanwhile needs no answer.
+        let _ = caller.send(Ok(answer));
     }
+    broken.map_or(Ok(leaving), Err)
 }
 
 enum Alarm {

@@ -19,6 +19,8 @@ use tracing::{debug, info, warn};
 
 /// For how long after a connection broke calls wait for the next one: a daemon restarts in less.
 const RESTART_GRACE: Duration = Duration::from_millis(500);
+/// The same after a peer that said goodbye: it goes on with what is under way before another takes its place.
+const LEAVE_GRACE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A connection that lived this long ends a series of failures.
@@ -47,9 +49,21 @@ pub(super) async fn keep_connected(
                 calls.connected();
                 counter.send_modify(|count| *count += 1);
                 let since = Instant::now();
-                let (ending, unsent) = Connection::new(stream, &calls, silence_limit).run().await;
+                let ended = Connection::new(stream, &calls, silence_limit).run().await;
+                let (ending, unsent) = (ended.ending, ended.unsent);
                 let (error, grace) = match ending {
                     Ending::Closed => break,
+                    Ending::Leaving => {
+                        info!(peer = %endpoint, "the peer stops; connecting to what comes after it");
+                        let (calls, owed) = (calls.clone(), calls.left(unsent));
+                        tokio::spawn(async move {
+                            // No longer than the peer takes; then its socket ends.
+                            ended.rest.run(&calls, &owed).await;
+                            calls.give_up(&owed);
+                        });
+                        outage.begin(LEAVE_GRACE, true);
+                        continue;
+                    }
                     // A hung peer is not about to return.
                     Ending::Hung => (CallError::Hung, Duration::ZERO),
                     _ => (CallError::Lost, RESTART_GRACE),
@@ -85,6 +99,8 @@ struct Outage {
     failures: u32,
     /// Whether the log knows.
     reported: bool,
+    /// Whether the peer said that it would go, and so that another will come.
+    is_announced: bool,
 }
 
 impl Outage {
@@ -93,19 +109,21 @@ impl Outage {
             grace: Some(Instant::now() + RESTART_GRACE),
             failures: 0,
             reported: false,
+            is_announced: false,
         }
     }
 
     fn begin(&mut self, grace: Duration, settled: bool) {
         self.grace = (!grace.is_zero()).then(|| Instant::now() + grace);
         self.reported = false;
+        self.is_announced = grace == LEAVE_GRACE;
         // A peer that accepts and hangs up again and again is not asked in a hot loop.
         self.failures = if settled { 0 } else { self.failures + 1 };
     }
 
     fn failed(&mut self, endpoint: &Endpoint, calls: &Calls, error: &ConnectError) {
         self.failures += 1;
-        if !error.may_pass() && self.grace.take().is_some() {
+        if !error.may_pass(self.is_announced) && self.grace.take().is_some() {
             calls.unreachable();
         }
         if self.grace.is_none() && !self.reported {

@@ -3,8 +3,8 @@
 use super::{AuthenticatedPeer, Handled, Handler, Incoming, Refusal, Reply};
 use crate::outbox::{Outbox, Queued};
 use crate::stream::Stream;
-use chancel_wire::frame::{self, FrameBuffer};
-use chancel_wire::limits::{FRAME_TIMEOUT, MAX_IN_FLIGHT};
+use chancel_wire::frame::{self, FrameBuffer, GOODBYE};
+use chancel_wire::limits::{FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_IN_FLIGHT};
 use std::future::poll_fn;
 use std::mem;
 use std::time::Duration;
@@ -63,10 +63,16 @@ impl<H: Handler> Connection<'_, H> {
     async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
         let mut incoming = FrameBuffer::new();
         let mut frame_due = None;
+        let mut leave_by = None;
         loop {
             tokio::select! {
                 biased;
-                () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => break,
+                () = async { drop(stopped.wait_for(|stopped| *stopped).await) }, if leave_by.is_none() => {
+                    let bytes = Zeroizing::new(frame::seal_ping(GOODBYE).to_vec());
+                    self.outbox.push(Queued { correlation: GOODBYE, bytes });
+                    leave_by = Some(Instant::now() + GOODBYE_TIMEOUT);
+                }
+                () = until(leave_by) => break,
                 Some(finished) = self.later.join_next() => {
                     self.finish(finished);
                     while let Some(finished) = self.later.try_join_next() {
@@ -76,6 +82,10 @@ impl<H: Handler> Connection<'_, H> {
                 read = self.stream.read(incoming.spare()) => {
                     // An error is a peer that has gone, like the end of the stream.
                     let Some(count) = read.ok().filter(|count| *count > 0) else {
+                        if leave_by.is_some() {
+                            // It has sent all that it had begun.
+                            break;
+                        }
                         return Ok(());
                     };
                     incoming.filled(count);

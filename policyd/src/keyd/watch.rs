@@ -65,9 +65,12 @@ impl Watch {
                     if changed.is_err() {
                         return;
                     }
-                    // The keyd behind the new connection may be another process, which knows no earlier key.
-                    self.issuer.forget();
-                    self.renew().await;
+                    // The keyd behind the new connection may be another process, which knows no earlier key. Until there
+                    // is one that it knows, permits are made with the earlier: the gateway asks again for one that keyd
+                    // has forgotten, which is better than none.
+                    if !self.renew().await {
+                        self.issuer.forget();
+                    }
                     self.check().await;
                     if let Some(health) = self.state.health() {
                         // It says so itself when it cannot be written.
@@ -96,11 +99,15 @@ impl Watch {
         }
     }
 
-    async fn renew(&self) {
+    async fn renew(&self) -> bool {
         match self.keyd.renew_permit_key().await {
             Ok(grant) => self.issuer.adopt(grant),
-            Err(failure) => tracing::warn!(reason = %failure, "no new permit key"),
+            Err(failure) => {
+                tracing::warn!(reason = %failure, "no new permit key");
+                return false;
+            }
         }
+        true
     }
 }
 

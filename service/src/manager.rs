@@ -1,0 +1,82 @@
+//! What a daemon tells the service manager that started it (sd_notify(3)): that it is ready, that it lives, that it ends.
+//! Without one, nothing is said to nobody.
+
+use std::env;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+/// The service manager.
+#[derive(Debug)]
+pub struct Manager {
+    /// Connected before the sandbox closes: afterwards no socket can be made.
+    socket: Option<UnixDatagram>,
+    watchdog: Option<Duration>,
+}
+
+impl Manager {
+    /// Finds out who started this process.
+    ///
+    /// # Errors
+    /// When there is a service manager, by its own word, and it cannot be reached.
+    pub fn connect() -> io::Result<Self> {
+        let socket = match env::var("NOTIFY_SOCKET") {
+            Ok(name) => {
+                let address = match name.strip_prefix('@') {
+                    Some(name) => SocketAddr::from_abstract_name(name)?,
+                    None => SocketAddr::from_pathname(&name)?,
+                };
+                let socket = UnixDatagram::unbound()?;
+                socket.connect_addr(&address)?;
+                Some(socket)
+            }
+            Err(_) => None,
+        };
+        Ok(Self {
+            socket,
+            watchdog: watchdog(),
+        })
+    }
+
+    /// The process does what it is for.
+    pub fn ready(&self, status: &str) {
+        self.say(&format!("READY=1\nSTATUS={status}"));
+    }
+
+    /// What operators read about it.
+    pub fn status(&self, status: &str) {
+        self.say(&format!("STATUS={status}"));
+    }
+
+    /// It ends of its own accord.
+    pub fn stopping(&self) {
+        self.say("STOPPING=1");
+    }
+
+    /// It lives: to be said by what does the work, and not beside it.
+    pub fn alive(&self) {
+        self.say("WATCHDOG=1");
+    }
+
+    /// How often the manager is to hear that; `None` when it does not ask.
+    pub const fn pulse(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    fn say(&self, what: &str) {
+        if let Some(socket) = &self.socket {
+            // A manager that does not listen will act on the silence; there is nobody else to tell.
+            let _ = socket.send(what.as_bytes());
+        }
+    }
+}
+
+/// A third of the time after which the manager takes the process for hung (sd_watchdog_enabled(3)).
+fn watchdog() -> Option<Duration> {
+    let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    number("WATCHDOG_USEC")
+        .filter(|micros| is_ours && *micros > 0)
+        .map(|micros| Duration::from_micros(micros / 3))
+}
