@@ -72,8 +72,8 @@ chancel ($version) unstable; urgency=medium
  -- $(sed -n 's/^Maintainer: //p' "$tree/debian/control")  $(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" -R)
 TEXT
   # Programs are not to be stripped or compressed by somebody's taste.
-  (cd "$tree" && env -u DEB_BUILD_OPTIONS -u DEB_BUILD_PROFILES debian/rules binary) >"$2/log" 2>&1 \
-    || {
+  (cd "$tree" && env -u DEB_BUILD_OPTIONS -u DEB_BUILD_PROFILES debian/rules binary) >"$2/log" 2>&1 ||
+    {
       cat "$2/log"
       fail "packing failed"
     }
@@ -91,8 +91,8 @@ deb_worktree_changes() { # TREE
     else
       rm -f "$1/$file"
     fi
-  done < <(git diff -z --name-only HEAD -- packaging docs CHANGELOG.md SECURITY.md \
-    && git ls-files -z --others --exclude-standard -- packaging docs)
+  done < <(git diff -z --name-only HEAD -- packaging docs CHANGELOG.md SECURITY.md &&
+    git ls-files -z --others --exclude-standard -- packaging docs)
 }
 
 # Elsewhere, at another time of day, by somebody with other habits: the same bytes.
