@@ -1,10 +1,11 @@
 """Calls Chancel's API inside the machine, as a client would: over TLS, with the installed certificate as the one it
-trusts. Usage: call.py URL API_KEY_FILE generate|seal FILE|open FILE|serial"""
+trusts. Usage: call.py URL API_KEY_FILE generate|seal FILE|open FILE|fingerprint"""
 
 import base64
+import hashlib
 import json
-import ssl
 import socket
+import ssl
 import sys
 import urllib.error
 import urllib.parse
@@ -28,14 +29,14 @@ def post(url, key, path, body):
 
 def main():
     url, key_file, action, *arguments = sys.argv[1:]
-    if action == "serial":
+    if action == "fingerprint":
         place = urllib.parse.urlsplit(url)
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         with socket.create_connection((place.hostname, place.port), timeout=10) as plain:
             with context.wrap_socket(plain) as tls:
-                print(hash_of(tls.getpeercert(binary_form=True)))
+                print(hashlib.sha256(tls.getpeercert(binary_form=True)).hexdigest())
         return
     with open(key_file, encoding="ascii") as file:
         key = file.read().strip()
@@ -58,12 +59,6 @@ def main():
             sys.exit("not valid")
     else:
         sys.exit(f"unknown: {action}")
-
-
-def hash_of(certificate):
-    import hashlib
-
-    return hashlib.sha256(certificate).hexdigest()
 
 
 main()
