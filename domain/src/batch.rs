@@ -9,6 +9,9 @@ pub const MAX_BATCH: u16 = 1000;
 /// Signatures of a slow algorithm in a batch at most: each takes up to seconds, and all of them one deadline.
 pub const MAX_SLOW_BATCH: u16 = 4;
 
+/// The same of verifications: each takes up to ten milliseconds.
+pub const MAX_SLOW_VERIFICATIONS: u16 = 64;
+
 /// How many items a batch has, from 1 to [`MAX_BATCH`]: as many calls, and as many uses of a private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]

@@ -15,7 +15,7 @@ mod key_use;
 mod keys;
 mod kind;
 mod output;
-mod parameter;
+pub(crate) mod parameter;
 mod private_item;
 mod public_item;
 mod query;

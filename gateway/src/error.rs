@@ -220,7 +220,7 @@ pub enum ApiError {
     OtherOperation,
     /// As many requests that take long are under way as one tenant may have.
     #[error(
-        "Too many of this tenant's slow requests and batches are under way; try again when one has ended"
+        "Too many of this tenant's streams, batches and slow requests are under way; try again when one has ended"
     )]
     ShareTaken,
     /// A stream that ends within the signature it begins with.
@@ -232,6 +232,9 @@ pub enum ApiError {
     /// A field that is not padded standard base64.
     #[error("Field '{0}' is not valid base64 (standard alphabet, with padding)")]
     NotBase64(Field),
+    /// A value in a query that is not base64url.
+    #[error("Parameter '{0}' is not valid base64url (RFC 4648 section 5)")]
+    NotBase64Url(Field),
     /// A payload beyond its limit.
     #[error("Field '{0}' is larger than {MAX_PAYLOAD} bytes")]
     PayloadTooLarge(Field),
@@ -383,7 +386,7 @@ impl ApiError {
             | Self::BatchSize(_)
             | Self::OtherOperation
             | Self::WrongField { .. } => Code::InvalidRequest,
-            Self::NotBase64(field) => field.invalid_encoding(),
+            Self::NotBase64(field) | Self::NotBase64Url(field) => field.invalid_encoding(),
             Self::SaltTooShort => Code::SaltTooShort,
             Self::InvalidAlgorithm => Code::InvalidAlgorithm,
             Self::SymmetricKeyLength(_) => Code::InvalidSymmetricKey,

@@ -1,6 +1,7 @@
 //! Threads for public-key work that takes long: batches, and verification by algorithms that need milliseconds. A serving
 //! thread goes on with other requests meanwhile.
 
+use crate::deadline::Deadline;
 use crate::error::ApiError;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// Work that may wait for a thread; more is refused at once.
 const QUEUE: usize = 64;
@@ -41,23 +43,29 @@ impl Helpers {
         Ok(Self(sender))
     }
 
-    /// Has something done.
+    /// Has something done, which is not begun after the deadline.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`] when too much is waiting, [`ApiError::Internal`] when it panicked.
+    /// [`ApiError::Unavailable`] when too much is waiting or the deadline passes, [`ApiError::Internal`] when it panicked.
     pub async fn run<T: Send + 'static>(
         &self,
+        deadline: Deadline,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let (done, waited) = oneshot::channel();
         let work = move || {
-            // Whoever has gone meanwhile needs no result.
-            let _ = done.send(work());
+            if !done.is_closed() {
+                // Whoever has gone meanwhile needs no result.
+                let _ = done.send(work());
+            }
         };
         self.0
             .try_send(Box::new(work))
             .map_err(|_| ApiError::Unavailable)?;
-        waited.await.map_err(|_| ApiError::Internal)
+        match timeout(deadline.remaining()?, waited).await {
+            Ok(done) => done.map_err(|_| ApiError::Internal),
+            Err(_) => Err(ApiError::Unavailable),
+        }
     }
 }
 
@@ -75,14 +83,19 @@ fn serve(work: &Mutex<Receiver<Work>>) {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(20))
+    }
 
     #[tokio::test]
     async fn work_comes_back_and_a_panic_ends_it_alone() {
         let helpers = Helpers::start(1).unwrap();
-        assert_eq!(helpers.run(|| 7).await, Ok(7));
-        let panicked = helpers.run(|| -> u8 { panic!("on purpose") }).await;
+        assert_eq!(helpers.run(soon(), || 7).await, Ok(7));
+        let panicked = helpers.run(soon(), || -> u8 { panic!("on purpose") }).await;
         assert_eq!(panicked, Err(ApiError::Internal));
-        assert_eq!(helpers.run(|| 8).await, Ok(8));
+        assert_eq!(helpers.run(soon(), || 8).await, Ok(8));
     }
 
     #[tokio::test]
@@ -97,7 +110,7 @@ mod tests {
                     begun.send(()).unwrap();
                     held.recv().unwrap();
                 };
-                helpers.run(block).await
+                helpers.run(soon(), block).await
             }
         });
         while first.try_recv().is_err() {
@@ -105,11 +118,11 @@ mod tests {
         }
         let mut waiting = Vec::new();
         for _ in 0..QUEUE {
-            let mut work = Box::pin(helpers.run(|| ()));
+            let mut work = Box::pin(helpers.run(soon(), || ()));
             assert!(futures_poll_once(work.as_mut()).await, "queued");
             waiting.push(work);
         }
-        assert_eq!(helpers.run(|| ()).await, Err(ApiError::Unavailable));
+        assert_eq!(helpers.run(soon(), || ()).await, Err(ApiError::Unavailable));
         release.send(()).unwrap();
         blocked.await.unwrap().unwrap();
         for work in waiting {

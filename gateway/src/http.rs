@@ -2,6 +2,7 @@
 //! knows an operation.
 
 pub mod body;
+mod cut;
 pub mod listener;
 pub mod proxies;
 mod refused_head;
@@ -9,4 +10,5 @@ pub mod request_id;
 pub mod response;
 pub mod tls;
 
+pub use cut::Cut;
 pub use listener::{Place, Served, Site, serve};

@@ -10,11 +10,20 @@ use std::time::Duration;
 /// Body of one request, bytes: a full payload and a full `aad` in base64 with room to spare for JSON.
 pub const MAX_BODY: usize = 2 << 20;
 
-/// Body of a batch, bytes: 8 MiB in base64 with room to spare for JSON.
-pub const MAX_BATCH_BODY: usize = 12 << 20;
+/// Body of a batch, bytes: as much as keyd takes in base64, with room to spare for JSON.
+pub const MAX_BATCH_BODY: usize = 15 << 20;
 
-/// Body of a stream, bytes: 64 MiB of plaintext and what its ciphertext has beside it.
-pub const MAX_STREAM: usize = (64 << 20) + (64 << 10);
+/// Plaintext or message of a stream, bytes: 64 MiB. Its ciphertext, or the signature before it, is more.
+pub const MAX_STREAM: usize = 64 << 20;
+
+/// How long a piece of a stream may take to arrive, or to be taken: about 50 KB a second at least.
+pub const PIECE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes of such a piece.
+pub const PIECE: usize = 1 << 20;
+
+/// Bytes that one tenant's streams may come to hold: a quarter of all.
+pub const MAX_STREAMS_OF_A_TENANT: usize = MAX_STREAMS / 4;
 
 /// Bytes that streams may come to hold, all together. One holds a few pieces where its client reads while it sends; one
 /// whose client reads when it has sent everything comes to hold its whole answer.
@@ -101,11 +110,15 @@ impl Limits {
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] when others have claimed too much.
-    pub fn stream(&self, declared: Option<u64>) -> Result<Claim, ApiError> {
-        let length = declared.and_then(|length| usize::try_from(length).ok());
+    pub fn stream(&self, declared: Option<usize>) -> Result<Claim, ApiError> {
         let mut claim = Claim::none(&self.streams);
-        claim.grow_to(length.map_or(MAX_STREAM, |length| length.min(MAX_STREAM)))?;
+        claim.grow_to(stream_len(declared))?;
         Ok(claim)
+    }
+
+    /// Bytes that streams have claimed.
+    pub fn stream_bytes_in_use(&self) -> usize {
+        MAX_STREAMS - self.streams.left.load(Ordering::Relaxed)
     }
 
     /// Requests under way.
@@ -117,6 +130,11 @@ impl Limits {
     pub fn bytes_in_use(&self) -> usize {
         MAX_BODIES - self.bytes.left.load(Ordering::Relaxed)
     }
+}
+
+/// What a stream of a declared length may come to hold.
+pub fn stream_len(declared: Option<usize>) -> usize {
+    declared.map_or(MAX_STREAM, |length| length.min(MAX_STREAM))
 }
 
 #[derive(Debug)]

@@ -26,14 +26,17 @@ pub enum Turned {
     Malformed,
     /// It broke, or the next request took too long.
     Broken,
+    /// The client took too little of a stream.
+    TooSlow,
 }
 
-const TURNED: [(Turned, &str); 5] = [
+const TURNED: [(Turned, &str); 6] = [
     (Turned::TooMany, "too-many"),
     (Turned::HandshakeFailed, "handshake-failed"),
     (Turned::HandshakeTimeout, "handshake-timeout"),
     (Turned::Malformed, "malformed"),
     (Turned::Broken, "broken"),
+    (Turned::TooSlow, "too-slow"),
 ];
 
 /// Counters of a listener's connections.
@@ -132,6 +135,7 @@ impl Metrics {
                 size(limits.requests_in_use()),
             ),
             one("chancel_gateway_body_bytes", size(limits.bytes_in_use())),
+            one("chancel_gateway_stream_bytes", size(limits.stream_bytes_in_use())),
         ];
         for ((_, name), counter) in TURNED.iter().zip(&self.connections.turned) {
             let metric = "chancel_gateway_connections_turned_away_total";

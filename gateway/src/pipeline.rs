@@ -31,13 +31,13 @@ use crate::error::ApiError;
 use crate::helpers::Helpers;
 use crate::http::proxies::Proxies;
 use crate::http::response::{self, Marks, Response};
-use crate::http::{body, request_id};
+use crate::http::{Cut, body, request_id};
 use crate::keyd_client::KeydClient;
 use crate::known_callers::KnownCallers;
 use crate::limits::{Claim, Limits};
 use crate::metrics::Metrics;
 use crate::policyd_client::PolicydClient;
-use crate::shares::Shares;
+use crate::shares::{Share, Shares};
 use crate::streams::{self, Outgoing};
 use asking::Stages;
 use break_glass::BreakGlass;
@@ -46,7 +46,7 @@ use chancel_wire::policyd::{Ask, Caller};
 use context::Context;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::ACCEPT;
+use hyper::header::{ACCEPT, EXPECT};
 use hyper::http::request::Parts;
 use policy::Grant;
 use rate_limit::RateLimits;
@@ -75,8 +75,10 @@ pub struct Gateway {
     pub proxies: Arc<Proxies>,
     /// What is taken at once.
     pub limits: Arc<Limits>,
-    /// What of that a tenant may have of what takes long.
+    /// What a tenant may have of requests that take long.
     pub shares: Arc<Shares>,
+    /// What a tenant may have of the memory for streams.
+    pub stream_bytes: Arc<Shares>,
     /// Threads for public-key work that takes long.
     pub helpers: Helpers,
     /// Counters.
@@ -103,13 +105,21 @@ struct Noted {
     tenant: Option<TenantId>,
     /// What a success is, where it is no JSON.
     media_type: Option<&'static str>,
+    /// Whether its body was asked for.
+    has_begun_body: bool,
     marks: Marks,
 }
 
 /// An answer.
 enum Finished {
     /// That is finished, with its claim on memory until it has been sent.
-    Whole { json: Json, status: u16, claim: Claim },
+    Whole {
+        json: Json,
+        status: u16,
+        claim: Claim,
+        /// What a batch has of what its tenant may have.
+        share: Option<Share>,
+    },
     /// That is made while it is sent.
     Stream(Outgoing),
 }
@@ -127,17 +137,34 @@ pub async fn respond(gateway: &Gateway, request: Request<Incoming>, peer: IpAddr
             json,
             status: 200,
             claim: gateway.limits.memory(),
+            share: None,
         }),
         None => stages(gateway, &parts, &mut incoming, id, peer, &mut noted).await,
     };
     let (mut response, error) = match outcome {
-        Ok(Finished::Whole { json, status, claim }) => {
-            (response::success(status, noted.media_type, json, claim), None)
+        Ok(Finished::Whole {
+            json,
+            status,
+            claim,
+            share,
+        }) => (
+            response::success(status, noted.media_type, json, claim, share),
+            None,
+        ),
+        Ok(Finished::Stream(outgoing)) => {
+            if let Some(cut) = parts.extensions.get::<Cut>() {
+                outgoing.leaves_by(cut.clone());
+            }
+            (response::stream(outgoing), None)
         }
-        Ok(Finished::Stream(outgoing)) => (response::stream(outgoing), None),
         Err(error) => {
             let arrived = match &mut incoming {
-                Some(incoming) => body::discard(&parts.headers, incoming).await,
+                // It has been waited for long enough.
+                _ if error == ApiError::BodyIncomplete => false,
+                Some(incoming) => {
+                    let waits = parts.headers.contains_key(EXPECT) && !noted.has_begun_body;
+                    body::discard(waits, incoming).await
+                }
                 None => false,
             };
             let json = envelope::error(id, &error);
@@ -189,17 +216,31 @@ async fn stages(
                 json,
                 status: route.success(),
                 claim: gateway.limits.memory(),
+                share: None,
             }),
         };
     }
     let incoming = incoming.as_mut().ok_or(ApiError::Internal)?;
     let most = route.max_body();
-    if body::is_large(incoming, most) {
+    if route.batch_of().is_some() {
+        // It takes memory and time from the first byte on.
+        stages.hold_share(1).await?;
+    } else if body::is_large(incoming, most) {
         // Memory is not for everybody who can spell an API key.
         stages.recognise().await?;
     }
     let mut claim = gateway.limits.memory();
     let body = body::read(incoming, most, &mut claim).await?;
+    if let Some(family) = route.batch_of() {
+        let json = stages.run_batch(family, body, &mut claim).await?;
+        claim.grow_to(json.len())?;
+        return Ok(Finished::Whole {
+            json,
+            status: route.success(),
+            claim,
+            share: stages.take_share(),
+        });
+    }
     if route.honours_idempotency_key() {
         match idempotency::take(&parts.headers) {
             Ok(key) => stages.with_idempotency_key(key),
@@ -210,5 +251,10 @@ async fn stages(
     let json = route::dispatch(route, &body, path, query, accept, &mut stages).await?;
     let status = route.success();
     claim.grow_to(json.len())?;
-    Ok(Finished::Whole { json, status, claim })
+    Ok(Finished::Whole {
+        json,
+        status,
+        claim,
+        share: None,
+    })
 }

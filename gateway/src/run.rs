@@ -12,7 +12,7 @@ use crate::http::tls::{self, TlsError};
 use crate::http::{self, Place, Served, Site};
 use crate::keyd_client::KeydClient;
 use crate::known_callers::{KnownCallers, NoRandomness};
-use crate::limits::{Limits, MAX_CONNECTIONS, MAX_MONITOR_CONNECTIONS};
+use crate::limits::{Limits, MAX_CONNECTIONS, MAX_MONITOR_CONNECTIONS, MAX_STREAMS_OF_A_TENANT};
 use crate::metrics::{Connections, Metrics};
 use crate::monitor::Monitor;
 use crate::pipeline::break_glass::BreakGlass;
@@ -20,7 +20,7 @@ use crate::pipeline::rate_limit::RateLimits;
 use crate::pipeline::unknown_sources::UnknownSources;
 use crate::pipeline::{self, Gateway};
 use crate::policyd_client::PolicydClient;
-use crate::shares::Shares;
+use crate::shares::{MOST_OF_A_TENANT, Shares};
 use address::AddressError;
 use chancel_link::{Client, Endpoint};
 use chancel_sandbox::{Access, Confinement, ConfinementError, Sandboxed};
@@ -145,7 +145,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         break_glass: Arc::default(),
         proxies: Arc::new(Proxies::new(config.trusted_proxies.clone(), config.proxy_header)),
         limits: Arc::default(),
-        shares: Arc::default(),
+        shares: Shares::of(MOST_OF_A_TENANT),
+        stream_bytes: Shares::of(MAX_STREAMS_OF_A_TENANT),
         metrics: Arc::default(),
     };
     let workers = match config.workers {
@@ -288,6 +289,7 @@ struct Shared {
     proxies: Arc<Proxies>,
     limits: Arc<Limits>,
     shares: Arc<Shares>,
+    stream_bytes: Arc<Shares>,
     metrics: Arc<Metrics>,
 }
 
@@ -325,6 +327,7 @@ fn gateway(
         proxies: shared.proxies.clone(),
         limits: shared.limits.clone(),
         shares: shared.shares.clone(),
+        stream_bytes: shared.stream_bytes.clone(),
         helpers: helpers.clone(),
         metrics: shared.metrics.clone(),
     })

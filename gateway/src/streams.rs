@@ -58,17 +58,12 @@ pub async fn respond(
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
 ) -> Result<Answer, ApiError> {
-    let Some(incoming) = body.as_ref() else {
-        return Err(ApiError::Internal);
-    };
-    incoming::check_declared(incoming)?;
     // A stream holds on to more than a request, and for longer.
-    let tenant = stages.recognise().await?.subject.tenant;
-    let share = stages.share(tenant)?;
+    stages.hold_share(1).await?;
     match route {
-        Route::Encrypt => encrypt::run(query, body, stages, share).await.map(Answer::Stream),
-        Route::Decrypt => decrypt::run(query, body, stages, share).await.map(Answer::Stream),
-        Route::Sign => sign::run(query, body, stages, share).await.map(Answer::Json),
+        Route::Encrypt => encrypt::run(query, body, stages).await.map(Answer::Stream),
+        Route::Decrypt => decrypt::run(query, body, stages).await.map(Answer::Stream),
+        Route::Sign => sign::run(query, body, stages).await.map(Answer::Json),
         _ => verify::run(query, body, stages).await.map(Answer::Json),
     }
 }

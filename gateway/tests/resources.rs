@@ -392,6 +392,8 @@ fn an_explanation_shows_each_rule_with_what_it_saw() {
         ),
         &Ask::Explain(Question {
             operation: Operation::Sign,
+            target: None,
+            batch: None,
             algorithm: Some(Algorithm::MlDsa65),
             api_key: Some(OTHER.parse().unwrap()),
             source: Some("192.0.2.1".parse().unwrap()),

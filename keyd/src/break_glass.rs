@@ -63,12 +63,13 @@ pub struct Open<'a> {
 }
 
 impl Open<'_> {
-    /// Counts a use that has its record.
-    pub fn count(&self) {
+    /// Counts uses that have their record.
+    pub fn count(&self, uses: usize) {
+        let uses = u64::try_from(uses).unwrap_or(u64::MAX);
         if let Some(opened) = self.opened.as_ref() {
-            opened.uses.fetch_add(1, Ordering::Relaxed);
+            opened.uses.fetch_add(uses, Ordering::Relaxed);
         }
-        self.uses_in_all.fetch_add(1, Ordering::Relaxed);
+        self.uses_in_all.fetch_add(uses, Ordering::Relaxed);
     }
 }
 

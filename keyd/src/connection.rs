@@ -4,8 +4,11 @@ use crate::listen::{AuthenticatedPeer, Stop};
 use crate::pool::Pools;
 use crate::round::{Question, Round};
 use chancel_wire::frame::{self, Frame, FrameBuffer, GOODBYE};
+use chancel_wire::hello::Role;
 use chancel_wire::keyd::KeydError;
-use chancel_wire::limits::{DRAIN_TIMEOUT, FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_IN_FLIGHT};
+use chancel_wire::limits::{
+    DRAIN_TIMEOUT, FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_BATCH_FRAME_BODY, MAX_FRAME_BODY, MAX_IN_FLIGHT,
+};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
@@ -124,7 +127,10 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools, sto
         peer,
         in_flight: AtomicUsize::new(0),
     });
-    let mut buffer = FrameBuffer::new();
+    let mut buffer = FrameBuffer::new(match peer.role() {
+        Role::Gateway => MAX_BATCH_FRAME_BODY,
+        Role::Policyd | Role::Operator => MAX_FRAME_BODY,
+    });
     let mut timer = FrameTimer::default();
     let mut has_said_goodbye = false;
     let ended = loop {

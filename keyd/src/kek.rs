@@ -14,6 +14,9 @@ use zeroize::{Zeroize, Zeroizing};
 pub const KEK_LEN: usize = 32;
 const VARIABLE: &str = "CHANCEL_KEK";
 const LABEL: &[u8] = b"chancel key file v1\0";
+const CHECK_LABEL: &[u8] = b"chancel key-encryption key check v1\0";
+/// Bytes of a check value.
+pub const CHECK_LEN: usize = 32;
 
 /// The key-encryption key, in locked memory. Neither printable nor copyable; nothing hands its bytes out.
 pub struct Kek {
@@ -90,6 +93,17 @@ impl Kek {
     /// `credential`, `file` or `environment`.
     pub const fn source(&self) -> &'static str {
         self.source
+    }
+
+    /// What may be stored to know this key by: HKDF-SHA256 (RFC 5869) of it under a label of its own, so that it says nothing
+    /// of what is sealed under the key.
+    pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
+        let prk = Salt::new(HKDF_SHA256, &[]).extract(self.secret.expose());
+        let generation = self.generation.to_be_bytes();
+        let info = [CHECK_LABEL, &generation];
+        let mut value = [0; CHECK_LEN];
+        prk.expand(&info, HKDF_SHA256).ok()?.fill(&mut value).ok()?;
+        Some(value)
     }
 
     /// The AES-256-GCM key of one key file: HKDF-SHA256 (RFC 5869) with the file's salt, bound to its header.

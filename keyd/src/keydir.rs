@@ -81,7 +81,12 @@ impl KeyDirectory {
         make_directory(&directory)?;
         // Also when it existed: whoever made it may not have come to this.
         self.lock.sync_all()?;
-        put(&directory, &self.path(key), &key.handle.to_string(), file)
+        put(
+            &directory,
+            &self.path(key),
+            &key.handle.to_string(),
+            file.as_bytes(),
+        )
     }
 
     /// Stores the file of the audit key; when this returns, it is on disk.
@@ -89,7 +94,7 @@ impl KeyDirectory {
     /// # Errors
     /// As [`KeyDirectory::store`].
     pub fn store_audit_key(&self, file: &WrappedKey) -> io::Result<()> {
-        put(&self.root, &self.root.join(AUDIT_KEY), AUDIT_KEY, file)
+        put(&self.root, &self.root.join(AUDIT_KEY), AUDIT_KEY, file.as_bytes())
     }
 
     /// Reads the file of the audit key.
@@ -98,6 +103,28 @@ impl KeyDirectory {
     /// As [`KeyDirectory::read`].
     pub fn read_audit_key(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         read_bounded(&self.root.join(AUDIT_KEY))
+    }
+
+    /// The name of the file with the check value of a generation of the key-encryption key.
+    pub fn check_name(generation: u32) -> String {
+        format!("kek-{generation}.check")
+    }
+
+    /// Stores the check value of a generation of the key-encryption key; when this returns, it is on disk.
+    ///
+    /// # Errors
+    /// As [`KeyDirectory::store`].
+    pub fn store_check(&self, generation: u32, value: &[u8]) -> io::Result<()> {
+        let name = Self::check_name(generation);
+        put(&self.root, &self.root.join(&name), &name, value)
+    }
+
+    /// Reads the check value of a generation of the key-encryption key.
+    ///
+    /// # Errors
+    /// As [`KeyDirectory::read`].
+    pub fn read_check(&self, generation: u32) -> io::Result<Zeroizing<Vec<u8>>> {
+        read_bounded(&self.root.join(Self::check_name(generation)))
     }
 
     /// Reads the file of a key.
@@ -191,12 +218,12 @@ const TEMPORARY: &str = "tmp";
 const AUDIT_KEY: &str = "audit.key";
 
 /// Writes a file that is whole or absent.
-fn put(directory: &Path, path: &Path, temporary: &str, file: &WrappedKey) -> io::Result<()> {
+fn put(directory: &Path, path: &Path, temporary: &str, file: &[u8]) -> io::Result<()> {
     if path.try_exists()? {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let temporary = directory.join(format!("{temporary}.{TEMPORARY}"));
-    let written = write_new(&temporary, file.as_bytes())
+    let written = write_new(&temporary, file)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| sync_directory(directory));
     if written.is_err() {

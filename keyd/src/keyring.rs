@@ -6,6 +6,7 @@
 use crate::audit_key;
 use crate::crypto::{self, CryptoError, Seed};
 use crate::kek::Kek;
+use crate::kek_check::{self, KekCheckError};
 use crate::keydir::KeyDirectory;
 use crate::keyfile::{self, WrappedKey};
 use chancel_domain::TenantId;
@@ -75,6 +76,14 @@ impl Keyring {
     /// The key-encryption key, for what may be told of it.
     pub const fn kek(&self) -> &Kek {
         &self.kek
+    }
+
+    /// Stores the check value of the key-encryption key.
+    ///
+    /// # Errors
+    /// [`KekCheckError`].
+    pub(crate) fn store_kek_check(&self) -> Result<(), KekCheckError> {
+        kek_check::store(&self.kek, &self.directory)
     }
 
     /// The audit key, from its file, or a new one where there is none. It never enters the cache: what is asked for by

@@ -23,6 +23,7 @@ pub mod connection;
 pub mod crypto;
 pub mod dispatch;
 pub mod kek;
+pub mod kek_check;
 pub mod keydir;
 pub mod keyfile;
 pub mod keyring;

@@ -27,6 +27,15 @@ pub enum Outputs {
 }
 
 impl Outputs {
+    /// Why inputs gave nothing.
+    pub fn errors(&self) -> impl Iterator<Item = KeydError> {
+        let outputs = match self {
+            Self::One(_) => &[],
+            Self::Batch(outputs) => outputs.as_slice(),
+        };
+        outputs.iter().filter_map(|output| output.as_ref().err().copied())
+    }
+
     /// How many inputs gave something.
     pub fn succeeded(&self) -> usize {
         match self {

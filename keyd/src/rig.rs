@@ -97,7 +97,7 @@ impl Rig {
         let peer = AuthenticatedPeer::of_role(role);
         let mut answer = self.keyd.answer(peer, &body, &mut records);
         self.keyd.record(&records, std::iter::once(&mut answer));
-        let mut frames = FrameBuffer::new();
+        let mut frames = FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY);
         let mut rest = answer.frame.as_slice();
         while !rest.is_empty() {
             let count = frames.spare().len().min(rest.len());

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::crypto::{self, CryptoError};
 use crate::dispatch::{Keyd, Parts};
 use crate::kek::{Kek, KekError};
+use crate::kek_check::{self, KekCheckError};
 use crate::keydir::{KeyDirectory, KeyDirectoryError};
 use crate::keyring::Keyring;
 use crate::listen::{self, Admission, Expected, unix};
@@ -60,6 +61,9 @@ pub enum StartError {
     /// There is no key-encryption key.
     #[error(transparent)]
     Kek(#[from] KekError),
+    /// The key-encryption key is another one than before.
+    #[error(transparent)]
+    KekCheck(#[from] KekCheckError),
     /// The key directory was refused.
     #[error(transparent)]
     KeyDirectory(#[from] KeyDirectoryError),
@@ -135,8 +139,13 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let directory = KeyDirectory::open(&config.key_directory)?;
     let root = directory.root().to_owned();
     crypto::init().map_err(StartError::Crypto)?;
+    // Before anything is opened or made under it.
+    let is_confirmed = kek_check::is_confirmed(&kek, &directory)?;
     let keyring = Keyring::new(kek, directory, arena);
     let audit_key = AuditKey::obtain(&keyring)?;
+    if !is_confirmed {
+        keyring.store_kek_check()?;
+    }
     let (uses, syncer) = UseLedger::open(&config.ledger)?;
     // Asked here, for Landlock hides the limits of a control group.
     let cores = thread::available_parallelism().map_or(1, usize::from);

@@ -249,13 +249,24 @@ pub fn of_use(done: &VerifiedUse<'_>, performed: &Result<Outputs, KeydError>) ->
         payload,
         items,
         failed: failed.filter(|failed| *failed > 0),
-        result: match (performed, failed) {
-            (Err(error), _) => name_of(*error),
-            (Ok(_), None | Some(0)) => "ok",
-            (Ok(_), Some(_)) => "partial",
+        result: match performed {
+            Err(error) => name_of(*error),
+            Ok(outputs) => result_of(outputs),
         },
         break_glass: done.authority() == Authority::BreakGlass,
     })
+}
+
+/// `ok`, or what became of a batch some of which failed: a fault of the machine or of a library is said in any case.
+fn result_of(outputs: &Outputs) -> &'static str {
+    match outputs.errors().next() {
+        None => "ok",
+        Some(_) if outputs.errors().any(|error| error == KeydError::SelfCheckFailed) => {
+            name_of(KeydError::SelfCheckFailed)
+        }
+        Some(first) if outputs.succeeded() == 0 => name_of(first),
+        Some(_) => "partial",
+    }
 }
 
 fn incident_event<'a>(incident: Incident, uid: Option<u32>, reason: Option<&'a Name>) -> Event<'a> {

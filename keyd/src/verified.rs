@@ -7,6 +7,7 @@ use crate::break_glass::Open;
 use crate::permit::Believed;
 use chancel_domain::{ApiKeyId, BatchSize, Operation, RequestId, TenantId};
 use chancel_wire::keyd::{BreakGlassClaims, KeyIdentity, KeydError, UseInput};
+use chancel_wire::limits::MAX_FRAME_BODY;
 use chancel_wire::permit::{PayloadDigest, PermitClaims};
 
 /// A private-key operation that may be done: the key to use and the input to use it on, checked against each other.
@@ -35,6 +36,8 @@ impl<'a> Inputs<'a> {
     /// `Malformed` for anything else.
     pub(crate) fn decode(bytes: &'a [u8], batch: Option<BatchSize>) -> Result<Self, KeydError> {
         match batch {
+            // What is larger than any single input is a batch, or nothing.
+            None if bytes.len() > MAX_FRAME_BODY => return Err(KeydError::Malformed),
             None => chancel_wire::decode(bytes).map(Self::One),
             Some(size) => chancel_wire::decode_list(bytes, size.number().into()).map(Self::Batch),
         }

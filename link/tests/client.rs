@@ -23,7 +23,7 @@ async fn ask(client: &Client, number: u64, deadline: Duration) -> Result<u64, Ca
 /// Reads requests on a thread and gives each to a closure.
 fn requests(mut stream: UnixStream, mut each: impl FnMut(&mut UnixStream, u64, &[u8]) + Send + 'static) {
     std::thread::spawn(move || {
-        let mut buffer = FrameBuffer::new();
+        let mut buffer = FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY);
         while let Ok(count @ 1..) = stream.read(buffer.spare()) {
             buffer.filled(count);
             while let Ok(Some(frame)) = buffer.next_frame() {

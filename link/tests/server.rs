@@ -23,7 +23,7 @@ fn connect(path: &Path) -> UnixStream {
 
 /// Reads `count` answers as (correlation, number); pings have no number.
 fn answers(stream: &mut UnixStream, count: usize) -> Vec<(u64, Option<u64>)> {
-    let mut buffer = FrameBuffer::new();
+    let mut buffer = FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY);
     let mut seen = Vec::new();
     while seen.len() < count {
         let read = stream.read(buffer.spare()).expect("answers come");

@@ -54,7 +54,10 @@ fn asked_together(path: PathBuf, count: u64) -> JoinHandle<Vec<u64>> {
             .flat_map(|number| seal(number, 1_000, &number))
             .collect();
         stream.write_all(&requests).unwrap();
-        let (mut answers, mut found) = (FrameBuffer::new(), Vec::new());
+        let (mut answers, mut found) = (
+            FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY),
+            Vec::new(),
+        );
         while (found.len() as u64) < count {
             let read = stream.read(answers.spare()).expect("all are answered");
             assert_ne!(read, 0, "cut after {} answers", found.len());

@@ -186,7 +186,6 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     }
     tracing::info!(?landlock, socket = %config.socket.display(), admin_socket = %config.admin_socket.display(),
         "ready");
-    manager.ready("serving");
 
     // 8. Serve until told to stop; then finish what is under way.
     let writer_thread = store.writer_thread;
@@ -226,7 +225,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
             tracing::info!(signal = name, "stopping");
             manager.stopping();
         };
-        let outcome = parts.serve(sockets, stop).await;
+        let outcome = parts.serve(sockets, || manager.ready("serving"), stop).await;
         if timeout(STOP_PATIENCE, locks.close()).await.is_err() {
             tracing::warn!("changes of keys under way were not finished in time");
         }

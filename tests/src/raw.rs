@@ -80,7 +80,7 @@ impl Line {
         check_version(welcome).map_err(io::Error::other)?;
         Ok(Peer {
             stream: self.stream,
-            received: FrameBuffer::new(),
+            received: FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY),
             last: 0,
         })
     }

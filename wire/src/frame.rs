@@ -7,7 +7,7 @@
 //! server, says that it is about to stop: it answers what it is sent until the requester ends its side, which is at once.
 
 use crate::codec::encode_after;
-use crate::limits::{MAX_FRAME_BODY, MAX_PAYLOAD};
+use crate::limits::MAX_PAYLOAD;
 use serde::Serialize;
 use zeroize::Zeroize;
 
@@ -66,8 +66,9 @@ fn header(length: u32, correlation: u64, budget_ms: u32) -> [u8; HEADER_LEN] {
 
 /// Collects received bytes and hands out whole frames. Holds at most one frame of the largest size plus one
 /// read, and is wiped when dropped: bodies carry plaintexts and API keys.
-#[derive(Default)]
 pub struct FrameBuffer {
+    /// The largest body.
+    most: usize,
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -78,9 +79,14 @@ const READ_SIZE: usize = 16 << 10;
 const KEPT: usize = MAX_PAYLOAD + (64 << 10);
 
 impl FrameBuffer {
-    /// An empty buffer.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty buffer for frames with a body of at most so many bytes.
+    pub const fn new(most: usize) -> Self {
+        Self {
+            most,
+            bytes: Vec::new(),
+            start: 0,
+            end: 0,
+        }
     }
 
     /// Room to read into; never empty. Follow with [`FrameBuffer::filled`].
@@ -154,7 +160,7 @@ impl FrameBuffer {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*prefix) as usize;
-        if !(AFTER_LENGTH..=AFTER_LENGTH + MAX_FRAME_BODY).contains(&length) {
+        if !(AFTER_LENGTH..=AFTER_LENGTH + self.most).contains(&length) {
             return Err(LengthOutOfBounds);
         }
         Ok(Some(length))
@@ -178,6 +184,7 @@ impl Drop for FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_FRAME_BODY;
 
     fn feed(buffer: &mut FrameBuffer, bytes: &[u8]) {
         let mut rest = bytes;
@@ -199,7 +206,7 @@ mod tests {
         ]
         .concat();
         for step in [1, 3, 16, 17, 4096, sent.len()] {
-            let mut buffer = FrameBuffer::new();
+            let mut buffer = FrameBuffer::new(MAX_FRAME_BODY);
             let mut seen = Vec::new();
             for chunk in sent.chunks(step) {
                 feed(&mut buffer, chunk);
@@ -226,7 +233,7 @@ mod tests {
     #[test]
     fn the_largest_frame_passes_and_one_byte_more_does_not() {
         for (body, fits) in [(MAX_FRAME_BODY, true), (MAX_FRAME_BODY + 1, false)] {
-            let mut buffer = FrameBuffer::new();
+            let mut buffer = FrameBuffer::new(MAX_FRAME_BODY);
             let length = (AFTER_LENGTH + body) as u32;
             feed(&mut buffer, &length.to_be_bytes());
             assert_eq!(buffer.next_frame().is_ok(), fits);
@@ -235,11 +242,11 @@ mod tests {
 
     #[test]
     fn a_declared_length_makes_no_room_before_it_is_checked() {
-        let mut buffer = FrameBuffer::new();
+        let mut buffer = FrameBuffer::new(MAX_FRAME_BODY);
         feed(&mut buffer, &u32::MAX.to_be_bytes());
         assert_eq!(buffer.next_frame(), Err(LengthOutOfBounds));
         assert!(buffer.spare().len() <= READ_SIZE);
-        let mut short = FrameBuffer::new();
+        let mut short = FrameBuffer::new(MAX_FRAME_BODY);
         feed(&mut short, &11u32.to_be_bytes());
         assert_eq!(short.next_frame(), Err(LengthOutOfBounds));
     }

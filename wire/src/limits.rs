@@ -4,7 +4,7 @@ use chancel_domain::{Algorithm, BatchSize};
 use std::time::Duration;
 
 /// Version of everything in this crate. Peers of different versions refuse each other in the hello.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// Plaintext or message of one request, bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;
@@ -12,12 +12,16 @@ pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Caller's additional authenticated data, bytes.
 pub const MAX_AAD: usize = 16 << 10;
 
-/// Inputs of a batch together, and its outputs together, bytes: 8 MiB.
-pub const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Inputs of a batch together, and its outputs together, bytes: 8 MiB of plaintexts, and what a thousand ciphertexts have
+/// beside them.
+pub const MAX_BATCH_BYTES: usize = 10 << 20;
 
-/// Body of one frame, bytes: a full batch, with room for a permit and for what each of its items has beside its bytes. A
-/// single payload with its `aad` is far smaller.
-pub const MAX_FRAME_BODY: usize = MAX_BATCH_BYTES + (64 << 10);
+/// Body of one frame, bytes: a full payload, a full `aad`, and room for the envelope, a permit and a signature.
+pub const MAX_FRAME_BODY: usize = MAX_PAYLOAD + MAX_AAD + (16 << 10);
+
+/// Body of one frame between the gateway and keyd, bytes: a full batch, with room for a permit and for what each of its items
+/// has beside its bytes.
+pub const MAX_BATCH_FRAME_BODY: usize = MAX_BATCH_BYTES + (64 << 10);
 
 /// Requests under way on one connection; one more is answered with an overload error.
 pub const MAX_IN_FLIGHT: usize = 512;

@@ -50,9 +50,9 @@ fn hello_and_welcome() {
     let hello = Hello::new(Role::Policyd, ServiceToken::from_bytes([0xaa; 32]));
     assert_eq!(
         hex(&hello.to_bytes()),
-        format!("43484e43000402{}", "aa".repeat(32))
+        format!("43484e43000502{}", "aa".repeat(32))
     );
-    assert_eq!(hex(&welcome()), "43484e430004");
+    assert_eq!(hex(&welcome()), "43484e430005");
 }
 
 #[test]

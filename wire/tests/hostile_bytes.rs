@@ -48,7 +48,7 @@ proptest! {
     #[test]
     fn a_stream_of_random_bytes_never_outgrows_a_frame(chunks in proptest::collection::vec(
         proptest::collection::vec(any::<u8>(), 1..300), 1..40)) {
-        let mut buffer = FrameBuffer::new();
+        let mut buffer = FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY);
         'stream: for chunk in chunks {
             let mut rest = chunk.as_slice();
             while !rest.is_empty() {

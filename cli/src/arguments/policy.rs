@@ -1,10 +1,10 @@
 //! `chancel policy …`
 
-use super::value::{algorithm, moment, name, network, operation};
+use super::value::{algorithm, batch, moment, name, network, operation};
 use crate::when::{Day, Minute, Moment};
 use chancel_domain::network::Network;
 use chancel_domain::tenant::Name;
-use chancel_domain::{Algorithm, ApiKeyId, DenyRuleId, Operation, TenantId};
+use chancel_domain::{Algorithm, ApiKeyId, BatchSize, DenyRuleId, Operation, TenantId};
 use clap::{Args, Subcommand};
 use std::net::IpAddr;
 
@@ -91,6 +91,12 @@ pub struct ExplainQuestion {
     /// With a key of which algorithm
     #[arg(long, value_parser = algorithm)]
     pub algorithm: Option<Algorithm>,
+    /// For a key of which algorithm, when a ciphertext would be rewrapped
+    #[arg(long, value_parser = algorithm)]
+    pub target_algorithm: Option<Algorithm>,
+    /// With how many items, when it would be a batch
+    #[arg(long, value_name = "ITEMS", value_parser = batch)]
+    pub batch: Option<BatchSize>,
     /// From where
     #[arg(long, value_name = "ADDRESS")]
     pub source: Option<IpAddr>,

@@ -23,6 +23,7 @@ pub(super) struct UnknownOperation;
 pub(super) struct UnknownAlgorithm;
 
 use chancel_domain::algorithm::SPECS;
+use chancel_domain::batch::{BatchSize, MAX_BATCH};
 use chancel_domain::content::MAX_CONTEXT;
 use chancel_domain::operation::OPERATIONS;
 
@@ -48,6 +49,16 @@ pub(super) fn operation(text: &str) -> Result<Operation, UnknownOperation> {
 
 pub(super) fn algorithm(text: &str) -> Result<Algorithm, UnknownAlgorithm> {
     Algorithm::from_name(text).map_err(|_| UnknownAlgorithm)
+}
+
+/// The text is no number of items that a batch can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a batch has 1 to {MAX_BATCH} items")]
+pub(super) struct NoBatch;
+
+pub(super) fn batch(text: &str) -> Result<BatchSize, NoBatch> {
+    let number: u16 = text.parse().map_err(|_| NoBatch)?;
+    BatchSize::try_from(number).map_err(|_| NoBatch)
 }
 
 /// The text is too long for a context string.

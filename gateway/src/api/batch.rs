@@ -13,9 +13,10 @@ use crate::keyd_client::Use;
 use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
 use crate::pipeline::policy::Grant;
-use chancel_domain::batch::{MAX_BATCH, MAX_SLOW_BATCH};
+use chancel_domain::batch::{MAX_BATCH, MAX_SLOW_BATCH, MAX_SLOW_VERIFICATIONS};
 use chancel_domain::operation::Place;
 use chancel_domain::{BatchSize, Family, RequestId};
+use chancel_pqc::envelope::overhead;
 use chancel_wire::encode_list;
 use chancel_wire::limits::MAX_BATCH_BYTES;
 use chancel_wire::permit::PayloadDigest;
@@ -32,6 +33,8 @@ pub struct Batch {
     selection: Selection,
     size: BatchSize,
     items: Items,
+    /// Bytes that its items may come to, together.
+    outputs: usize,
     /// What is wrong with those that are no items, by their places.
     faults: Vec<(usize, ApiError)>,
 }
@@ -75,9 +78,10 @@ impl Read {
         let selection = Selection::read(body, kind)?;
         let given = body.items(Field::Items)?;
         let is_private = kind.operation.place() == Place::PrivateKey;
-        let most = match selection.key.algorithm.is_slow() && is_private {
-            true => MAX_SLOW_BATCH,
-            false => MAX_BATCH,
+        let most = match (selection.key.algorithm.is_slow(), is_private) {
+            (true, true) => MAX_SLOW_BATCH,
+            (true, false) => MAX_SLOW_VERIFICATIONS,
+            (false, _) => MAX_BATCH,
         };
         if given.is_empty() || given.len() > most.into() {
             return Err(ApiError::BatchSize(most));
@@ -93,15 +97,25 @@ impl Read {
         let Ok(size) = BatchSize::try_from(given.len() - faults.len()) else {
             return Ok(Self::Faults(Faults { kind, faults }));
         };
+        let inputs: usize = privates.iter().map(|item| item.input.len()).sum();
+        let of_privates = privates.iter().map(|item| output_len(item, &selection));
+        let of_publics = publics
+            .iter()
+            .map(|item| item.output_len(selection.key.algorithm));
+        let outputs = of_privates.chain(of_publics).sum();
+        if inputs.max(outputs) > MAX_BATCH_BYTES {
+            return Err(ApiError::BatchTooLarge);
+        }
         Ok(Self::Work(Batch {
             kind,
             selection,
             size,
             items: if is_private {
-                join(&privates, &selection)?
+                join(&privates)
             } else {
                 Items::Public(publics)
             },
+            outputs,
             faults,
         }))
     }
@@ -131,22 +145,36 @@ fn read_item(text: &str, kind: &Kind, selection: &Selection) -> Result<Item, Api
     }
 }
 
-/// Puts all inputs together, if they and what comes of them fit into one request to keyd.
-fn join(items: &[PrivateItem], selection: &Selection) -> Result<Items, ApiError> {
-    let inputs: usize = items.iter().map(|item| item.input.len()).sum();
-    let is_signed = selection.key.algorithm.family() == Family::Signature;
-    let outputs = if is_signed {
-        items.len() * selection.key.algorithm.spec().output_len
-    } else {
-        0
-    };
-    if inputs.max(outputs) > MAX_BATCH_BYTES {
-        return Err(ApiError::BatchTooLarge);
-    }
-    Ok(Items::Private(
+/// Puts all inputs together.
+fn join(items: &[PrivateItem]) -> Items {
+    Items::Private(
         items.iter().map(|item| item.shape).collect(),
         Zeroizing::new(encode_list(items.iter().map(|item| item.input.as_slice()))),
-    ))
+    )
+}
+
+/// Bytes that a private item may come to.
+fn output_len(item: &PrivateItem, selection: &Selection) -> usize {
+    let algorithm = selection.key.algorithm;
+    match (algorithm.family(), selection.target_algorithm()) {
+        (Family::Signature, _) => algorithm.spec().output_len,
+        (Family::Kem, None) => item.input.len(),
+        // The envelope of the one goes, that of the other comes.
+        (Family::Kem, Some(target)) => {
+            (item.input.len() + overhead(target)).saturating_sub(overhead(algorithm))
+        }
+    }
+}
+
+impl Batch {
+    /// Bytes that it may come to hold, beside its body: inputs and outputs as they are and in their frames, and the answer.
+    pub fn memory(&self) -> usize {
+        let inputs = match &self.items {
+            Items::Public(_) => 0,
+            Items::Private(_, inputs) => 2 * inputs.len(),
+        };
+        inputs + 4 * self.outputs
+    }
 }
 
 impl Operation for Batch {
@@ -168,7 +196,7 @@ impl Operation for Batch {
                     let perform = |item: &Arc<PublicItem>| item.perform(&used, tenant, request);
                     items.iter().map(perform).collect()
                 };
-                (key, None, context.helpers.run(work).await?)
+                (key, None, context.helpers.run(context.deadline, work).await?)
             }
             Items::Private(shapes, inputs) => {
                 let granted = grant.private_key()?;

@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
 use crate::pipeline::policy::{Grant, unexpected};
+use chancel_domain::BatchSize;
 use chancel_wire::policyd::{Ask, Finding, Outcome, Question};
 use std::net::IpAddr;
 
@@ -37,11 +38,27 @@ impl Explain {
                 .map(Named::parse)
                 .transpose()?
                 .map(|named| named.algorithm),
+            target: body
+                .text(Field::TargetAlgorithm)?
+                .map(Named::parse)
+                .transpose()?
+                .map(|named| named.algorithm),
+            batch: body.number(Field::Batch)?.map(batch_size).transpose()?,
             api_key: id(body, Field::ApiKeyId)?,
             source: body.text(Field::Source)?.map(source).transpose()?,
             at_ms: instant(body, Field::At)?,
         }))
     }
+}
+
+fn batch_size(number: u32) -> Result<BatchSize, ApiError> {
+    let size = usize::try_from(number)
+        .ok()
+        .and_then(|number| BatchSize::try_from(number).ok());
+    size.ok_or(ApiError::WrongField {
+        field: Field::Batch,
+        expected: "a number of items from 1 to 1000",
+    })
 }
 
 impl Operation for Explain {

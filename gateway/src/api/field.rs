@@ -104,10 +104,12 @@ pub enum Field {
     Items,
     /// Where the signature ends that a stream begins with, in queries.
     SignatureLength,
+    /// How many items a batch would have, in questions.
+    Batch,
 }
 
 /// All fields with their names.
-pub const FIELDS: [(Field, &str); 49] = [
+pub const FIELDS: [(Field, &str); 50] = [
     (Field::Plaintext, "plaintext"),
     (Field::Ciphertext, "ciphertext"),
     (Field::KemCiphertext, "kem_ciphertext"),
@@ -157,6 +159,7 @@ pub const FIELDS: [(Field, &str); 49] = [
     (Field::Format, "format"),
     (Field::Items, "items"),
     (Field::SignatureLength, "signature_length"),
+    (Field::Batch, "batch"),
 ];
 
 impl Field {

@@ -11,7 +11,7 @@ use crate::keyd_client::Use;
 use crate::pipeline::Operation;
 use crate::pipeline::context::Context;
 use crate::pipeline::policy::{Grant, PrivateKey, unexpected};
-use chancel_domain::{BatchSize, KeyVersion, Operation as Noun};
+use chancel_domain::{Algorithm, BatchSize, KeyVersion, Operation as Noun};
 use chancel_wire::permit::PayloadDigest;
 use chancel_wire::policyd::{Ask, KeyView};
 use std::sync::Arc;
@@ -75,6 +75,11 @@ impl Selection {
                 batch,
             },
         }
+    }
+
+    /// The algorithm of the key that a rewrapped ciphertext shall be for.
+    pub(super) fn target_algorithm(&self) -> Option<Algorithm> {
+        self.target.map(|(target, _)| target.algorithm)
     }
 
     /// Writes which keys were used.
@@ -170,7 +175,7 @@ async fn in_gateway(
     let (item, used) = (item.clone(), key.clone());
     let work = move || item.perform(&used, tenant, request);
     let output = if key.algorithm.is_slow() {
-        context.helpers.run(work).await??
+        context.helpers.run(context.deadline, work).await??
     } else {
         work()?
     };

@@ -61,7 +61,7 @@ fn parsed_instant(text: &str, field: Field) -> Result<i64, ApiError> {
 }
 
 /// A number in a query, in a range.
-pub(super) fn number_in_query<T: FromStr + PartialOrd>(
+pub(crate) fn number_in_query<T: FromStr + PartialOrd>(
     query: Query<'_>,
     field: Field,
     (least, most): (T, T),

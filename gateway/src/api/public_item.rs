@@ -4,8 +4,9 @@ use super::output::{Output, Shape};
 use super::signed::Signed;
 use super::{Body, Field};
 use crate::error::ApiError;
-use chancel_domain::{Operation, RequestId, TenantId};
-use chancel_pqc::envelope::{MIN_SALT, seal_deterministic};
+use chancel_domain::algorithm::SHARED_SECRET_LEN;
+use chancel_domain::{Algorithm, Operation, RequestId, TenantId};
+use chancel_pqc::envelope::{MIN_SALT, overhead, seal_deterministic};
 use chancel_pqc::{Purpose, seal};
 use chancel_wire::limits::{MAX_AAD, MAX_PAYLOAD};
 use chancel_wire::policyd::KeyView;
@@ -92,6 +93,16 @@ impl PublicItem {
             Self::Wrap { .. } => Operation::Wrap,
             Self::Encapsulate => Operation::Encapsulate,
             Self::Verify { .. } => Operation::Verify,
+        }
+    }
+
+    /// Bytes that it may come to.
+    pub(super) fn output_len(&self, algorithm: Algorithm) -> usize {
+        match self {
+            Self::Encrypt { plaintext, .. } => plaintext.len() + overhead(algorithm),
+            Self::Wrap { symmetric_key } => symmetric_key.len() + overhead(algorithm),
+            Self::Encapsulate => algorithm.spec().output_len + SHARED_SECRET_LEN,
+            Self::Verify { .. } => 0,
         }
     }
 

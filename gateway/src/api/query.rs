@@ -23,6 +23,19 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// Takes these fields and no others, where one that is misspelt would be left out of account.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownField`] for a name that is not among them.
+    pub fn only(self, fields: &[Field]) -> Result<(), ApiError> {
+        let is_known = |name: &str| fields.iter().any(|field| field.name() == name);
+        if self.pairs().all(|(name, _)| is_known(&name)) {
+            Ok(())
+        } else {
+            Err(ApiError::UnknownField)
+        }
+    }
+
     /// The value of a field.
     ///
     /// # Errors

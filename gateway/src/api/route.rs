@@ -5,6 +5,7 @@
 
 use crate::error::ApiError;
 use crate::limits::{MAX_BATCH_BODY, MAX_BODY};
+use chancel_domain::Family;
 use hyper::Method;
 
 /// Everything the API can be asked.
@@ -263,11 +264,20 @@ impl Route {
         }
     }
 
+    /// For keys of which family, when its requests have many items.
+    pub const fn batch_of(self) -> Option<Family> {
+        match self {
+            Self::KemBatch => Some(Family::Kem),
+            Self::SignatureBatch => Some(Family::Signature),
+            _ => None,
+        }
+    }
+
     /// Bytes of a body at most.
     pub const fn max_body(self) -> usize {
-        match self {
-            Self::KemBatch | Self::SignatureBatch => MAX_BATCH_BODY,
-            _ => MAX_BODY,
+        match self.batch_of() {
+            Some(_) => MAX_BATCH_BODY,
+            None => MAX_BODY,
         }
     }
 

@@ -77,7 +77,10 @@ impl Signed {
     /// # Errors
     /// What is wrong with it.
     pub fn mu(body: &Body<'_>, key: Named) -> Result<Self, ApiError> {
-        Self::Mu(body.bytes(Field::Message)?).checked(key)
+        match body.text(Field::MessageType)? {
+            None | Some("EXTERNAL_MU") => Self::Mu(body.bytes(Field::Message)?).checked(key),
+            Some(_) => Err(wrong(Field::MessageType, "EXTERNAL_MU here")),
+        }
     }
 
     /// The same, borrowed.

@@ -3,9 +3,7 @@
 use crate::error::ApiError;
 use crate::limits::{BODY_TIMEOUT, Claim};
 use http_body_util::BodyExt;
-use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
-use hyper::header::EXPECT;
 use std::time::Duration;
 use tokio::time::timeout;
 use zeroize::{Zeroize, Zeroizing};
@@ -69,26 +67,26 @@ where
     Ok(whole)
 }
 
-/// Reads what is left of a body that is not wanted, without keeping it; whether all of it has arrived.
-pub async fn discard(headers: &HeaderMap, body: &mut Incoming) -> bool {
+/// Reads what is left of a body that is not wanted, without keeping it; whether all of it has arrived. A client that waits
+/// for leave to send it is not given that.
+pub async fn discard(client_waits: bool, body: &mut Incoming) -> bool {
     if body.is_end_stream() {
         return true;
     }
-    // A client that waits for leave to send is not given it.
-    let never_sent = headers.contains_key(EXPECT);
     let too_much = body.size_hint().lower() > MAX_DISCARD as u64;
-    if never_sent || too_much {
+    if client_waits || too_much {
         return false;
     }
     let rest = async {
         let mut read = 0;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
             read += frame.data_ref().map_or(0, bytes::Bytes::len);
             if read > MAX_DISCARD {
                 return false;
             }
         }
-        body.is_end_stream()
+        true
     };
     timeout(DISCARD_TIMEOUT, rest).await.unwrap_or(false)
 }

@@ -5,6 +5,7 @@
 //! request that never changes threads costs no wake-ups between them, which at this size of work would be half
 //! of what it costs.
 
+use super::cut::Cut;
 use super::refused_head::Enveloping;
 use super::request_id;
 use super::response::Response;
@@ -203,8 +204,11 @@ async fn requests<S: Served>(
     watcher: Watcher,
 ) {
     let counted = served.clone();
-    let service = service_fn(move |request| {
+    let cut = Cut::default();
+    let of_requests = cut.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let served = served.clone();
+        request.extensions_mut().insert(of_requests.clone());
         async move { Ok::<_, Infallible>(served.respond(request, source).await) }
     });
     let mut http = http1::Builder::new();
@@ -215,7 +219,11 @@ async fn requests<S: Served>(
         // A client that has said all it wants may close its sending side and still gets its answer.
         .half_close(true);
     let connection = http.serve_connection(TokioIo::new(Enveloping::new(stream)), service);
-    if let Err(error) = watcher.watch(connection).await {
+    let ended = tokio::select! {
+        ended = watcher.watch(connection) => ended,
+        () = cut.wait() => return counted.connections().turned_away(Turned::TooSlow),
+    };
+    if let Err(error) = ended {
         let turned = if error.is_parse() {
             Turned::Malformed
         } else {

@@ -5,6 +5,7 @@ use crate::envelope::Json;
 use crate::error::{ApiError, Code};
 use crate::limits::Claim;
 use crate::pipeline::rate_limit::Allowance;
+use crate::shares::Share;
 use crate::streams::{MEDIA_TYPE, Outgoing};
 use bytes::Bytes;
 use chancel_domain::RequestId;
@@ -19,6 +20,7 @@ pub type Response = hyper::Response<Either<Full<Bytes>, Outgoing>>;
 struct Held {
     json: Json,
     _claim: Claim,
+    _share: Option<Share>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -27,9 +29,21 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// A response to a request that succeeded, JSON unless it is said to be something else.
-pub fn success(status: u16, media_type: Option<&'static str>, json: Json, claim: Claim) -> Response {
-    let mut response = with_status(status, Bytes::from_owner(Held { json, _claim: claim }));
+/// A response to a request that succeeded, JSON unless it is said to be something else. What it holds is given back when it
+/// has been sent: a client that reads slowly holds on to it.
+pub fn success(
+    status: u16,
+    media_type: Option<&'static str>,
+    json: Json,
+    claim: Claim,
+    share: Option<Share>,
+) -> Response {
+    let held = Held {
+        json,
+        _claim: claim,
+        _share: share,
+    };
+    let mut response = with_status(status, Bytes::from_owner(held));
     if let Some(media_type) = media_type {
         response
             .headers_mut()
@@ -163,7 +177,7 @@ mod tests {
         let limits = Limits::default();
         let mut claim = limits.memory();
         claim.grow_to(1000).unwrap();
-        let response = success(200, None, Json::new(vec![b'x'; 10]), claim);
+        let response = success(200, None, Json::new(vec![b'x'; 10]), claim, None);
         assert_eq!(limits.bytes_in_use(), 1000);
         drop(response);
         assert_eq!(limits.bytes_in_use(), 0);

@@ -7,20 +7,22 @@ use super::identity::{self, Identified};
 use super::policy::{self, About, Grant};
 use super::{Gateway, Noted, Operation};
 use crate::api::batch::Read;
-use crate::api::{KeyFormat, Query};
+use crate::api::{Body, KeyFormat, Query};
 use crate::deadline::Deadline;
 use crate::envelope::Json;
 use crate::error::ApiError;
 use crate::known_callers::{Known, Tag};
-use crate::limits::Claim;
+use crate::limits::{Claim, stream_len};
 use crate::policyd_client::NotJudged;
 use crate::shares::Share;
-use chancel_domain::{Algorithm, TenantId};
+use chancel_domain::operation::Place;
+use chancel_domain::{Algorithm, Family};
 use chancel_wire::limits::{BATCH_DEADLINE, LIFECYCLE_DEADLINE, REQUEST_DEADLINE, SLOW_DEADLINE};
 use chancel_wire::policyd::{Ask, Caller, DenyReason, Outcome, Subject, Verdict};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
+use zeroize::Zeroizing;
 
 /// For how long a request is asked for again whose permit keyd has forgotten: what is left of its time is enough for the last.
 const RESTART_PATIENCE: Duration = Duration::from_millis(400);
@@ -35,6 +37,8 @@ pub struct Stages<'a> {
     tag: Tag,
     known: Option<Known>,
     noted: &'a mut Noted,
+    /// What it has of what its tenant may have.
+    share: Option<Share>,
 }
 
 /// What may be done, and by when.
@@ -43,8 +47,8 @@ pub struct Allowed<'a> {
     pub grant: Grant,
     /// For whom, and with what.
     pub context: Context<'a>,
-    /// Places among requests of a kind, until the work is done.
-    _held: (Option<Claim>, Option<Share>),
+    /// A place among changes, until the work is done.
+    _change: Option<Claim>,
 }
 
 impl<'a> Stages<'a> {
@@ -62,6 +66,7 @@ impl<'a> Stages<'a> {
             tag,
             known,
             noted,
+            share: None,
         };
         match &stages.known {
             Some(known) => count(gateway, stages.noted, &known.subject)?,
@@ -116,14 +121,16 @@ impl<'a> Stages<'a> {
         } else {
             None
         };
-        let is_slow = !is_change && ask.algorithm().is_some_and(Algorithm::is_slow);
+        let is_slow = ask.is_use() && ask.algorithm().is_some_and(Algorithm::is_slow);
         let is_batch = ask.batch().is_some();
-        let share = if is_slow || is_batch {
-            let tenant = self.recognise().await?.subject.tenant;
-            Some(self.share(tenant)?)
-        } else {
-            None
-        };
+        match (is_slow, ask.batch()) {
+            // Each of its signatures takes as long as one alone.
+            (true, Some(batch)) if ask.operation().place() == Place::PrivateKey => {
+                self.hold_share(batch.number().into()).await?;
+            }
+            (true, _) | (_, Some(_)) => self.hold_share(1).await?,
+            (false, None) => {}
+        }
         let request = self.caller.request;
         let (known, grant) = self.judged(ask, deadline).await?;
         // policyd answers such questions as fast as any; what takes time is the work.
@@ -135,7 +142,7 @@ impl<'a> Stages<'a> {
         Ok(Allowed {
             grant,
             context: Context::attach(&known.subject, request, self.gateway, deadline),
-            _held: (change, share),
+            _change: change,
         })
     }
 
@@ -147,9 +154,22 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// One of the requests that take long which a tenant may have under way.
-    pub(crate) fn share(&self, tenant: TenantId) -> Result<Share, ApiError> {
-        self.gateway.shares.take(tenant)
+    /// Takes so much of what the tenant may have of requests that take long, for as long as this request does.
+    pub(crate) async fn hold_share(&mut self, size: usize) -> Result<(), ApiError> {
+        let tenant = self.recognise().await?.subject.tenant;
+        match &mut self.share {
+            Some(share) => share.grow_to(size),
+            none => self
+                .gateway
+                .shares
+                .take(tenant, size)
+                .map(|share| *none = Some(share)),
+        }
+    }
+
+    /// The share, for work that goes on when the request has been answered.
+    pub(crate) const fn take_share(&mut self) -> Option<Share> {
+        self.share.take()
     }
 
     /// A claim on memory, of nothing yet.
@@ -157,20 +177,40 @@ impl<'a> Stages<'a> {
         self.gateway.limits.memory()
     }
 
-    /// A claim on what a stream of a declared length may come to hold.
-    pub(crate) fn claim_stream(&self, declared: Option<u64>) -> Result<Claim, ApiError> {
-        self.gateway.limits.stream(declared)
+    /// A claim on what a stream of a declared length may come to hold, in all and of its tenant's part.
+    pub(crate) async fn claim_stream(&mut self, declared: Option<usize>) -> Result<(Claim, Share), ApiError> {
+        let tenant = self.recognise().await?.subject.tenant;
+        let part = self.gateway.stream_bytes.take(tenant, stream_len(declared))?;
+        Ok((self.gateway.limits.stream(declared)?, part))
     }
 
-    /// Runs a batch; of one without an item that makes sense, says what is wrong with each.
-    pub(super) async fn run_batch(&mut self, parsed: Result<Read, ApiError>) -> Result<Json, ApiError> {
-        match parsed {
-            Ok(Read::Work(batch)) => self.run(Ok(batch)).await,
-            Ok(Read::Faults(faults)) => {
+    /// The body is asked for: a client that waits for leave to send it has that now.
+    pub(crate) const fn begin_body(&mut self) {
+        self.noted.has_begun_body = true;
+    }
+
+    /// Runs a batch; of one without an item that makes sense, says what is wrong with each. Reading it takes too long for a
+    /// thread that serves others.
+    pub(super) async fn run_batch(
+        &mut self,
+        family: Family,
+        body: Zeroizing<Vec<u8>>,
+        claim: &mut Claim,
+    ) -> Result<Json, ApiError> {
+        let length = body.len();
+        let parse = move || Body::parse(&body).and_then(|body| Read::parse(&body, family));
+        let deadline = Deadline::after(REQUEST_DEADLINE);
+        let parsed = self.gateway.helpers.run(deadline, parse).await?;
+        match self.accepted(parsed).await? {
+            Read::Work(batch) => {
+                // Before it is asked for: what was done and counted must not be lost for want of room.
+                claim.grow_to(length + batch.memory())?;
+                self.run(Ok(batch)).await
+            }
+            Read::Faults(faults) => {
                 self.ask_who().await?;
                 Ok(faults.answer(self.caller.request))
             }
-            Err(error) => Err(self.refuse(error).await?),
         }
     }
 

@@ -2,7 +2,6 @@
 //! of the grant.
 
 use super::asking::Stages;
-use crate::api::batch::Read;
 use crate::api::{
     AddDenyRule, Archive, Body, CancelDestruction, CreateApiKey, CreateTenant, Explain, Generate, KeyUse,
     Kind, List, ListApiKeys, ListDenyRules, ListTenants, OwnTenant, OwnTenantAsList, Query, ReadActive,
@@ -11,7 +10,6 @@ use crate::api::{
 };
 use crate::envelope::Json;
 use crate::error::ApiError;
-use chancel_domain::Family;
 
 /// Parses a request as its route's operation and runs it; returns the answer of a success.
 pub async fn dispatch(
@@ -38,15 +36,8 @@ pub async fn dispatch(
             let parsed = body().and_then(|body| KeyUse::parse(&body, Kind::of(route)));
             stages.run(parsed).await
         }
-        Route::KemBatch => {
-            stages
-                .run_batch(body().and_then(|body| Read::parse(&body, Family::Kem)))
-                .await
-        }
-        Route::SignatureBatch => {
-            let parsed = body().and_then(|body| Read::parse(&body, Family::Signature));
-            stages.run_batch(parsed).await
-        }
+        // Their bodies are read elsewhere.
+        Route::KemBatch | Route::SignatureBatch => Err(ApiError::Internal),
         Route::Generate => stages.run(body().and_then(|body| Generate::parse(&body))).await,
         Route::Rotate => stages.run(body().and_then(|body| Rotate::parse(&body))).await,
         Route::Retire => stages.run(body().and_then(|body| Retire::parse(&body))).await,

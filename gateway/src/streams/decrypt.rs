@@ -1,15 +1,15 @@
 //! Decrypt a stream: keyd opens the head, which is all that it sees, and the segments are opened here. Each is authentic
 //! before any of it leaves.
 
-use super::incoming::Pieces;
+use super::incoming::{Pieces, declared_len};
 use super::outgoing::{Held, Outgoing, Said, Sink};
 use super::query;
-use super::segments::{KEY_LEN, Opener, PREFIX_LEN, SEGMENT, TAG_LEN, head_len, opened_len};
-use crate::api::Query;
+use super::segments::{KEY_LEN, Opener, PREFIX_LEN, SEGMENT, TAG_LEN, head_len, opened_len, sealed_len};
+use crate::api::{Field, Query};
 use crate::error::ApiError;
 use crate::keyd_client::Use;
+use crate::limits::MAX_STREAM;
 use crate::pipeline::asking::{Allowed, Stages};
-use crate::shares::Share;
 use chancel_domain::{Family, Operation};
 use chancel_wire::encode;
 use chancel_wire::keyd::UseInput;
@@ -22,22 +22,24 @@ pub(super) async fn run(
     query: Query<'_>,
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
-    share: Share,
 ) -> Result<Outgoing, ApiError> {
-    let parsed =
-        query::key(query, Family::Kem).and_then(|key| Ok((key, query::version(query)?, query::aad(query)?)));
+    let parsed = query
+        .only(&[Field::Algorithm, Field::KeyVersion, Field::Aad])
+        .and_then(|()| query::key(query, Family::Kem))
+        .and_then(|key| Ok((key, query::version(query)?, query::aad(query)?)));
     let (named, version, aad) = stages.accepted(parsed).await?;
     let before = head_len(named.algorithm) + PREFIX_LEN;
-    let declared = body.as_ref().and_then(|body| body.size_hint().exact());
+    let declared = declared_len(body.as_ref());
     let length = match declared {
         None => None,
         Some(declared) => {
-            let sealed = declared.checked_sub(before as u64).and_then(opened_len);
-            Some(stages.accepted(sealed.ok_or(ApiError::InvalidCiphertext)).await?)
+            let sealed = declared.checked_sub(before).and_then(opened_len);
+            Some(stages.accepted(sealed.ok_or(ApiError::InvalidCiphertext)).await? as u64)
         }
     };
-    let claim = stages.claim_stream(declared)?;
-    let mut pieces = Pieces::new(body.as_mut().ok_or(ApiError::Internal)?);
+    let most = before + sealed_len(MAX_STREAM);
+    let mut pieces = Pieces::new(body.as_mut().ok_or(ApiError::Internal)?, most)?;
+    stages.begin_body();
     let head = pieces.take(head_len(named.algorithm)).await?;
     let prefix = pieces.take(PREFIX_LEN).await?;
     let prefix = <[u8; PREFIX_LEN]>::try_from(prefix.as_slice());
@@ -58,6 +60,8 @@ pub(super) async fn run(
         })
         .await?;
     let granted = grant.private_key()?;
+    // Not before: who may not decrypt holds nothing.
+    let claims = stages.claim_stream(declared).await?;
     let what = Use {
         authority: granted.authority,
         input: &input,
@@ -77,10 +81,17 @@ pub(super) async fn run(
         key_version: version.number(),
         algorithm: named.name,
     };
-    let (mut sink, outgoing) = Outgoing::new(&said, Held { share, claim }, &context);
+    let (mut sink, outgoing) = Outgoing::new(
+        &said,
+        Held {
+            share: stages.take_share(),
+            claims,
+        },
+        &context,
+    );
     tokio::spawn(async move {
         let opened = open_all(pieces, first, opener, &mut sink).await;
-        sink.end(opened);
+        sink.end(opened).await;
     });
     Ok(outgoing)
 }

@@ -1,28 +1,28 @@
 //! A body as it arrives, in pieces of the sizes that are asked for.
 
 use crate::error::ApiError;
-use crate::limits::{BODY_TIMEOUT, MAX_STREAM};
+use crate::limits::{PIECE, PIECE_TIMEOUT};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Refuses what is declared to be too long before a byte of it is read.
-pub fn check_declared(body: &Incoming) -> Result<(), ApiError> {
-    if body.size_hint().lower() > MAX_STREAM as u64 {
-        Err(ApiError::BodyTooLarge)
-    } else {
-        Ok(())
-    }
+/// How long a body is declared to be.
+pub fn declared_len(body: Option<&Incoming>) -> Option<usize> {
+    let exact = body.and_then(|body| body.size_hint().exact());
+    exact.and_then(|length| usize::try_from(length).ok())
 }
 
 /// Bytes that were received and not taken yet; wiped as they are.
 pub struct Pieces<B> {
     body: B,
     received: Zeroizing<Vec<u8>>,
-    /// Bytes in all.
-    total: usize,
+    /// Bytes that may still come.
+    left: usize,
     has_ended: bool,
+    /// Since when the present piece arrives, and how much of it is there.
+    since: Instant,
+    arrived: usize,
 }
 
 impl<B> Pieces<B> {
@@ -31,8 +31,10 @@ impl<B> Pieces<B> {
         Pieces {
             body,
             received: self.received,
-            total: self.total,
+            left: self.left,
             has_ended: self.has_ended,
+            since: self.since,
+            arrived: self.arrived,
         }
     }
 }
@@ -41,29 +43,39 @@ impl<B> Pieces<B>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    pub fn new(body: B) -> Self {
-        Self {
+    /// A body of at most so many bytes.
+    ///
+    /// # Errors
+    /// [`ApiError::BodyTooLarge`] when it is declared to be longer.
+    pub fn new(body: B, most: usize) -> Result<Self, ApiError> {
+        if body.size_hint().lower() > most as u64 {
+            return Err(ApiError::BodyTooLarge);
+        }
+        Ok(Self {
             body,
             received: Zeroizing::default(),
-            total: 0,
+            left: most,
             has_ended: false,
-        }
+            since: Instant::now(),
+            arrived: 0,
+        })
     }
 
     /// Reads until so many bytes wait to be taken, or the body ends.
     async fn fill(&mut self, wanted: usize) -> Result<(), ApiError> {
         while self.received.len() < wanted && !self.has_ended {
-            // A client may be slow, but not silent.
-            let next = timeout(BODY_TIMEOUT, self.body.frame());
+            // A client may be slow, but not so slow that others find no room.
+            let next = timeout_at(self.since + PIECE_TIMEOUT, self.body.frame());
             match next.await.map_err(|_| ApiError::BodyIncomplete)? {
                 None => self.has_ended = true,
                 Some(frame) => {
                     let frame = frame.map_err(|_| ApiError::BodyIncomplete)?;
                     // Trailers are no part of the body.
                     let Some(data) = frame.data_ref() else { continue };
-                    self.total += data.len();
-                    if self.total > MAX_STREAM {
-                        return Err(ApiError::BodyTooLarge);
+                    self.left = self.left.checked_sub(data.len()).ok_or(ApiError::BodyTooLarge)?;
+                    self.arrived += data.len();
+                    if self.arrived >= PIECE {
+                        (self.since, self.arrived) = (Instant::now(), 0);
                     }
                     self.append(data, wanted);
                 }
@@ -121,6 +133,8 @@ mod tests {
     use std::convert::Infallible;
     use std::pin::Pin;
     use std::task::{Context, Poll};
+    use std::time::Duration;
+    use tokio::time::{Sleep, sleep};
 
     struct Chunked(VecDeque<Bytes>);
 
@@ -137,7 +151,8 @@ mod tests {
     }
 
     fn pieces(bytes: &[u8], chunk: usize) -> Pieces<Chunked> {
-        Pieces::new(Chunked(bytes.chunks(chunk).map(Bytes::copy_from_slice).collect()))
+        let body = Chunked(bytes.chunks(chunk).map(Bytes::copy_from_slice).collect());
+        Pieces::new(body, 100).unwrap()
     }
 
     #[tokio::test]
@@ -171,14 +186,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_the_longest_stream_is_not_read() {
-        let mebibyte = Bytes::from(vec![0; 1 << 20]);
-        let mut body = Pieces::new(Chunked(vec![mebibyte; 1 + (MAX_STREAM >> 20)].into()));
-        loop {
-            match body.segment(1 << 20, 0).await {
-                Ok((_, is_last)) => assert!(!is_last),
-                Err(error) => return assert_eq!(error, ApiError::BodyTooLarge),
-            }
+    async fn more_than_is_taken_is_not_read() {
+        for (length, is_taken) in [(100, true), (101, false)] {
+            let mut body = pieces(&vec![0; length], 10);
+            let outcome = loop {
+                match body.segment(10, 0).await {
+                    Ok((_, true)) => break Ok(()),
+                    Ok(_) => {}
+                    Err(error) => break Err(error),
+                }
+            };
+            assert_eq!(outcome.is_ok(), is_taken, "{length}");
         }
+    }
+
+    /// A byte every nine seconds: never silent for long, and never done.
+    struct Trickle(Pin<Box<Sleep>>);
+
+    impl Body for Trickle {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            std::task::ready!(self.0.as_mut().poll(cx));
+            self.0 = Box::pin(sleep(Duration::from_secs(9)));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_a_byte_now_and_then_is_cut_off() {
+        let trickle = Trickle(Box::pin(sleep(Duration::ZERO)));
+        let began = Instant::now();
+        let taken = Pieces::new(trickle, 1 << 20).unwrap().take(1 << 10).await;
+        assert_eq!(taken, Err(ApiError::BodyIncomplete));
+        assert_eq!(began.elapsed().as_secs(), PIECE_TIMEOUT.as_secs());
     }
 }

@@ -1,6 +1,7 @@
 //! What a query says of a stream: the fields that a body of JSON would have. Bytes are base64url (RFC 4648 §5), with or
 //! without padding: the standard alphabet's `+` is a space in a query.
 
+use crate::api::parameter::number_in_query;
 use crate::api::selection::{Named, at_least_one};
 use crate::api::{Field, Query, Signed};
 use crate::error::ApiError;
@@ -37,13 +38,7 @@ pub fn version(query: Query<'_>) -> Result<KeyVersion, ApiError> {
 
 /// A number that may be absent.
 pub fn number(query: Query<'_>, field: Field) -> Result<Option<u32>, ApiError> {
-    let Some(text) = query.value(field)? else {
-        return Ok(None);
-    };
-    text.parse().map(Some).map_err(|_| ApiError::WrongField {
-        field,
-        expected: "an integer from 0 to 4294967295",
-    })
+    number_in_query(query, field, (0, u32::MAX), "an integer from 0 to 4294967295")
 }
 
 /// The context string of a signature by a key.
@@ -73,5 +68,5 @@ pub fn bytes(query: Query<'_>, field: Field) -> Result<Zeroizing<Vec<u8>>, ApiEr
     BASE64URL
         .decode(text.as_bytes())
         .map(Zeroizing::new)
-        .map_err(|_| ApiError::NotBase64(field))
+        .map_err(|_| ApiError::NotBase64Url(field))
 }

@@ -37,15 +37,15 @@ pub const fn head_len(algorithm: Algorithm) -> usize {
 }
 
 /// Bytes that sealing makes of so many, without head and prefix.
-pub const fn sealed_len(plaintext: u64) -> u64 {
-    let segments = plaintext.div_ceil(SEGMENT as u64);
-    plaintext + TAG_LEN as u64 * if segments == 0 { 1 } else { segments }
+pub const fn sealed_len(plaintext: usize) -> usize {
+    let segments = plaintext.div_ceil(SEGMENT);
+    plaintext + TAG_LEN * if segments == 0 { 1 } else { segments }
 }
 
 /// The reverse; `None` where no plaintext has such a length.
-pub fn opened_len(sealed: u64) -> Option<u64> {
-    let segments = sealed.div_ceil((SEGMENT + TAG_LEN) as u64).max(1);
-    let plaintext = sealed.checked_sub(TAG_LEN as u64 * segments)?;
+pub fn opened_len(sealed: usize) -> Option<usize> {
+    let segments = sealed.div_ceil(SEGMENT + TAG_LEN).max(1);
+    let plaintext = sealed.checked_sub(TAG_LEN * segments)?;
     (sealed_len(plaintext) == sealed).then_some(plaintext)
 }
 
@@ -177,13 +177,12 @@ mod tests {
 
     #[test]
     fn lengths_go_there_and_back() {
-        let segment = SEGMENT as u64;
-        for plaintext in [0, 1, segment - 1, segment, segment + 1, 1024 * segment] {
+        for plaintext in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 1024 * SEGMENT] {
             assert_eq!(opened_len(sealed_len(plaintext)), Some(plaintext));
         }
-        for sealed in [0, 15, segment + 17, segment + 31] {
+        for sealed in [0, 15, SEGMENT + 17, SEGMENT + 31] {
             assert_eq!(opened_len(sealed), None, "{sealed}");
         }
-        assert_eq!(opened_len(segment + 33), Some(segment + 1));
+        assert_eq!(opened_len(SEGMENT + 33), Some(SEGMENT + 1));
     }
 }

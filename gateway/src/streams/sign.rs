@@ -8,8 +8,8 @@ use super::query;
 use crate::api::{Field, KeyUse, Query, Signed};
 use crate::envelope::Json;
 use crate::error::ApiError;
+use crate::limits::MAX_STREAM;
 use crate::pipeline::asking::Stages;
-use crate::shares::Share;
 use chancel_domain::Family;
 use chancel_wire::limits::MAX_PAYLOAD;
 use chancel_wire::policyd::Ask;
@@ -19,14 +19,16 @@ pub(super) async fn run(
     query: Query<'_>,
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
-    share: Share,
 ) -> Result<Json, ApiError> {
-    let parsed = query::key(query, Family::Signature)
+    let parsed = query
+        .only(&[Field::Algorithm, Field::KeyVersion, Field::Context])
+        .and_then(|()| query::key(query, Family::Signature))
         .and_then(|key| Ok((key, query::version_or_active(query)?, query::context(query, key)?)));
     let (named, version, context) = stages.accepted(parsed).await?;
     let mut memory = stages.memory();
     memory.grow_to(MAX_PAYLOAD)?;
-    let mut pieces = Pieces::new(body.as_mut().ok_or(ApiError::Internal)?);
+    let mut pieces = Pieces::new(body.as_mut().ok_or(ApiError::Internal)?, MAX_STREAM)?;
+    stages.begin_body();
     let (message, is_all) = pieces.segment(MAX_PAYLOAD, 0).await?;
     let (signed, version) = if is_all {
         (Signed::Raw { message, context }, version)
@@ -44,7 +46,5 @@ pub(super) async fn run(
             .await?;
         (signed, Some(key.version))
     };
-    // A slow algorithm's signature takes a share of its own.
-    drop(share);
     stages.run(Ok(KeyUse::signing(named, version, &signed))).await
 }

@@ -6,6 +6,7 @@ use super::query;
 use crate::api::{Field, KeyUse, Query, Signed};
 use crate::envelope::Json;
 use crate::error::ApiError;
+use crate::limits::MAX_STREAM;
 use crate::pipeline::asking::Stages;
 use chancel_domain::{Algorithm, Family, Operation};
 use chancel_wire::limits::MAX_PAYLOAD;
@@ -17,10 +18,18 @@ pub(super) async fn run(
     body: &mut Option<Incoming>,
     stages: &mut Stages<'_>,
 ) -> Result<Json, ApiError> {
-    let parsed = query::key(query, Family::Signature).and_then(|key| {
-        let (version, context) = (query::version(query)?, query::context(query, key)?);
-        Ok((key, version, context, signature_len(query, key.algorithm)?))
-    });
+    let parsed = query
+        .only(&[
+            Field::Algorithm,
+            Field::KeyVersion,
+            Field::Context,
+            Field::SignatureLength,
+        ])
+        .and_then(|()| query::key(query, Family::Signature))
+        .and_then(|key| {
+            let (version, context) = (query::version(query)?, query::context(query, key)?);
+            Ok((key, version, context, signature_len(query, key.algorithm)?))
+        });
     let (named, version, context, length) = stages.accepted(parsed).await?;
     let mut memory = stages.memory();
     memory.grow_to(MAX_PAYLOAD)?;
@@ -34,7 +43,8 @@ pub(super) async fn run(
     // Before the message is read: it may take long, and what it is for is known.
     let allowed = stages.ask_for(ask).await?;
     let key = allowed.grant.public_key()?;
-    let mut pieces = Pieces::new(body.as_mut().ok_or(ApiError::Internal)?);
+    let mut pieces = Pieces::new(body.as_mut().ok_or(ApiError::Internal)?, length + MAX_STREAM)?;
+    stages.begin_body();
     let signature = pieces.take(length).await?;
     if signature.len() < length {
         return Err(ApiError::NoSignature);

@@ -15,6 +15,7 @@ use chancel_gateway::known_callers::KnownCallers;
 use chancel_gateway::metrics::Connections;
 use chancel_gateway::pipeline::{self, Gateway};
 use chancel_gateway::policyd_client::PolicydClient;
+use chancel_gateway::shares::Shares;
 use chancel_link::{
     Admission, AuthenticatedPeer, Client, Endpoint, Expected, Handled, Handler, Incoming, Listener, Refusals,
     Reply,
@@ -144,7 +145,8 @@ impl Scene {
                 script.trusted_proxies.parse().expect("networks"),
                 ProxyHeader::default(),
             )),
-            shares: Arc::default(),
+            shares: Shares::of(4),
+            stream_bytes: Shares::of(1 << 20),
             helpers: Helpers::start(1).unwrap(),
             limits: Default::default(),
             metrics: Default::default(),

@@ -32,7 +32,7 @@ fn it_is_closed_until_it_is_opened_and_again_when_its_time_is_up() {
     assert!(glass.enter(now).is_none());
     glass.open(now, MINUTE, |incident| book.record(incident)).unwrap();
     let last = now + MINUTE - Duration::from_millis(1);
-    glass.enter(last).unwrap().count();
+    glass.enter(last).unwrap().count(1);
     assert_eq!(glass.state(last).remaining_ms, 1);
     assert!(glass.enter(now + MINUTE).is_none());
     assert_eq!(glass.state(now + MINUTE).remaining_ms, 0);
@@ -116,7 +116,7 @@ fn closing_it_says_how_often_it_was_used() {
     assert!(book.written.borrow().is_empty(), "it was not open");
     glass.open(now, MINUTE, |incident| book.record(incident)).unwrap();
     for _ in 0..3 {
-        glass.enter(now).unwrap().count();
+        glass.enter(now).unwrap().count(1);
     }
     glass.close(now, |incident| book.record(incident)).unwrap();
     assert_eq!(
@@ -168,7 +168,7 @@ fn closing_it_stops_what_has_not_begun_at_once_though_a_use_takes_long() {
         }
         // Both would wait for the use, and for whoever closes it, if they asked its lock.
         assert!(glass.enter(now).is_none());
-        using.count();
+        using.count(1);
         assert_eq!(
             written.lock().unwrap().len(),
             1,

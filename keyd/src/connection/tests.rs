@@ -45,7 +45,7 @@ fn health(budget_ms: u32) -> Vec<u8> {
 
 fn ask(stream: &mut UnixStream, request: &[u8]) -> Vec<u8> {
     stream.write_all(request).unwrap();
-    let mut answers = FrameBuffer::new();
+    let mut answers = FrameBuffer::new(MAX_BATCH_FRAME_BODY);
     loop {
         if let Some(answer) = answers.next_frame().unwrap() {
             return answer.body.to_vec();
@@ -58,7 +58,8 @@ fn ask(stream: &mut UnixStream, request: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_connection_may_rest_after_its_hello_and_between_frames() {
-    let (mut peer, serving) = Rig::new().connect(Role::Policyd);
+    let rig = Rig::new();
+    let (mut peer, serving) = rig.connect(Role::Policyd);
     for _ in 0..2 {
         thread::sleep(A_WHILE);
         assert!(ask(&mut peer, &frame::seal_ping(1)).is_empty());
@@ -100,7 +101,7 @@ fn answers_that_were_gathered_go_where_their_requests_came_from_and_each_once() 
         stream.write_all(&requests.collect::<Vec<u8>>()).unwrap();
     }
     for (peer, stream) in (0..).zip(&mut peers) {
-        let (mut answers, mut answered) = (FrameBuffer::new(), Vec::new());
+        let (mut answers, mut answered) = (FrameBuffer::new(MAX_BATCH_FRAME_BODY), Vec::new());
         while answered.len() < 100 {
             let count = stream.read(answers.spare()).unwrap();
             assert_ne!(count, 0, "the connection ended");
@@ -134,7 +135,7 @@ fn a_peer_hears_of_the_end_and_what_it_had_sent_is_answered() {
     rig.stopper = None;
     peer.write_all(&health(5000)).unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
-    let mut answers = FrameBuffer::new();
+    let mut answers = FrameBuffer::new(MAX_BATCH_FRAME_BODY);
     let (mut goodbyes, mut answered) = (0, 0);
     loop {
         while let Some(frame) = answers.next_frame().unwrap() {

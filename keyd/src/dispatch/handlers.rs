@@ -21,6 +21,7 @@ impl Keyd {
     pub(super) fn use_with_permit(&self, verified: &VerifiedUse<'_>, records: &mut Batch) -> Answer {
         let performed = self.perform(verified);
         records.add(&use_ledger::of_use(verified, &performed));
+        self.count_errors(&performed);
         match performed {
             Ok(outputs) => Answer::to_use(&reply_of(&outputs), Ok(used(verified, &outputs))),
             Err(error) => Answer::to_use(&KeydReply::Refused(error), Err(error)),
@@ -38,14 +39,22 @@ impl Keyd {
         let verified = VerifiedUse::in_break_glass(&open, claims, input)?;
         let operation = verified.operation();
         tracing::error!(tenant = %claims.tenant, api_key = %claims.api_key, request = %claims.request, %operation,
-            key = %claims.key.handle, "break-glass used");
+            key = %claims.key.handle, inputs = verified.inputs().as_slice().len(), "break-glass used");
         let performed = self.perform(&verified);
         self.uses().used_in_break_glass(&verified, &performed)?;
-        open.count();
+        self.count_errors(&performed);
+        open.count(verified.inputs().as_slice().len());
         let outputs = performed?;
         let Used { operation, times } = used(&verified, &outputs);
         self.metrics.key_used(operation, times);
         Ok(Answer::now(&reply_of(&outputs)))
+    }
+
+    /// Each input of a batch that gave nothing counts like a request.
+    fn count_errors(&self, performed: &Result<Outputs, KeydError>) {
+        for error in performed.iter().flat_map(Outputs::errors) {
+            self.metrics.refused(error);
+        }
     }
 
     fn perform(&self, verified: &VerifiedUse<'_>) -> Result<Outputs, KeydError> {

@@ -34,7 +34,8 @@ pub const CONNECTIONS: usize = 2 * CONNECTIONS_PER_ACCOUNT + OPERATOR_CONNECTION
 /// The socket: the service manager's, which goes on to queue connections while keyd restarts, or one that is bound here.
 ///
 /// # Errors
-/// As for [`bind`]; and when the service manager handed over another socket than the configured one.
+/// `AddrInUse` when another process listens there or the path is no socket; what the file system says; and when the service
+/// manager handed over another socket than the configured one.
 pub fn take(path: &Path) -> io::Result<UnixListener> {
     let listener = match inherited::unix_listener(path)? {
         Some(listener) => listener,

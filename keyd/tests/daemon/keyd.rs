@@ -249,7 +249,7 @@ impl Connection {
         stream.read_exact(&mut [0; WELCOME_LEN]).ok()?;
         Some(Self {
             stream,
-            buffer: FrameBuffer::new(),
+            buffer: FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY),
         })
     }
 

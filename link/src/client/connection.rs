@@ -6,6 +6,7 @@ use super::{Answer, CallError};
 use crate::outbox::{Outbox, Queued};
 use crate::stream::Stream;
 use chancel_wire::frame::{self, FrameBuffer};
+use chancel_wire::limits::MAX_BATCH_FRAME_BODY;
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::io;
@@ -82,7 +83,7 @@ impl<'a> Connection<'a> {
         Self {
             stream,
             calls,
-            incoming: FrameBuffer::new(),
+            incoming: FrameBuffer::new(MAX_BATCH_FRAME_BODY),
             outbox: Outbox::default(),
             settled: Vec::new(),
             gathering: false,

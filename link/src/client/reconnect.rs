@@ -19,8 +19,9 @@ use tracing::{debug, info, warn};
 
 /// For how long after a connection broke calls wait for the next one: a daemon restarts in less.
 const RESTART_GRACE: Duration = Duration::from_millis(500);
-/// The same after a peer that said goodbye: it goes on with what is under way before another takes its place.
-const LEAVE_GRACE: Duration = Duration::from_secs(5);
+/// The same after a peer that said goodbye: it finishes what is under way before another takes its place. Less than a request
+/// of the data path may take, so that whoever stopped for good is known to be away before the first of them gives up.
+const LEAVE_GRACE: Duration = Duration::from_millis(700);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A connection that lived this long ends a series of failures.

@@ -4,7 +4,7 @@ use super::{AuthenticatedPeer, Handled, Handler, Incoming, Refusal, Reply};
 use crate::outbox::{Outbox, Queued};
 use crate::stream::Stream;
 use chancel_wire::frame::{self, FrameBuffer, GOODBYE};
-use chancel_wire::limits::{FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_IN_FLIGHT};
+use chancel_wire::limits::{FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_FRAME_BODY, MAX_IN_FLIGHT};
 use std::future::poll_fn;
 use std::mem;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) async fn serve<H: Handler>(
 
 impl<H: Handler> Connection<'_, H> {
     async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
-        let mut incoming = FrameBuffer::new();
+        let mut incoming = FrameBuffer::new(MAX_FRAME_BODY);
         let mut frame_due = None;
         let mut leave_by = None;
         loop {

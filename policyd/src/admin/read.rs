@@ -61,8 +61,8 @@ impl Admin {
             let request = Request {
                 operation: question.operation,
                 algorithm: question.algorithm,
-                target: None,
-                batch: None,
+                target: question.target,
+                batch: question.batch,
                 source: question.source.unwrap_or(NOWHERE),
                 now_ms: question.at_ms.unwrap_or_else(clock::now_ms),
                 is_repeated: false,

@@ -283,8 +283,8 @@ impl Asks {
         let request = Request {
             operation: question.operation,
             algorithm: question.algorithm,
-            target: None,
-            batch: None,
+            target: question.target,
+            batch: question.batch,
             source: question.source.unwrap_or(source),
             now_ms: question.at_ms.unwrap_or_else(clock::now_ms),
             is_repeated: false,

@@ -26,7 +26,12 @@ use nix::unistd::geteuid;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// How long the first permit key is waited for.
+const FIRST_PERMIT_KEY: Duration = Duration::from_millis(500);
 
 /// What was read from secret files.
 pub(super) struct Secrets {
@@ -191,9 +196,25 @@ pub(super) fn assemble(config: &Config, secrets: Secrets, stores: Stores, _sandb
 }
 
 impl Parts {
-    /// Serves both sockets until `stop` resolves, then until what is under way is answered.
-    pub(super) async fn serve(self, sockets: Sockets, stop: impl Future<Output = ()>) -> io::Result<()> {
+    /// Serves both sockets until `stop` resolves, then until what is under way is answered. Before the first request there is
+    /// a permit key, unless keyd is away; then `ready` is called.
+    pub(super) async fn serve(
+        self,
+        sockets: Sockets,
+        ready: impl FnOnce(),
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let issuer = self.watch.issuer.clone();
         let following = tokio::spawn(self.watch.run());
+        let first = async {
+            while issuer.key_age().is_none() {
+                sleep(FIRST_PERMIT_KEY / 100).await;
+            }
+        };
+        if timeout(FIRST_PERMIT_KEY, first).await.is_err() {
+            tracing::warn!("keyd is away; serving without it");
+        }
+        ready();
         let (stopper, stopped) = watch::channel(false);
         // Those who write at the end are told when nobody can ask for anything any more.
         let (ender, ended) = watch::channel(false);

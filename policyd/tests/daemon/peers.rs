@@ -164,6 +164,8 @@ impl Gateway {
 pub fn question(operation: Operation) -> Question {
     Question {
         operation,
+        target: None,
+        batch: None,
         algorithm: None,
         api_key: None,
         source: None,

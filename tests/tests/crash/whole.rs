@@ -208,10 +208,9 @@ impl<'a> Caller<'a> {
             counts
         };
         let (allowed, used) = (of_tenant(decisions, "allow"), of_tenant(uses, "use"));
-        assert!(
-            allowed.values().all(|count| *count == 1),
-            "each request is allowed once"
-        );
+        // One whose permit died with a keyd is asked for again within its time: it is allowed, and counts, more than once.
+        let again = allowed.values().filter(|count| **count > 1).count();
+        println!("{again} requests were asked for again");
         assert!(
             used.values().all(|count| *count == 1),
             "each key use is recorded once"
@@ -225,8 +224,8 @@ impl<'a> Caller<'a> {
         // Reading the count is not over the API, and so counts nothing.
         assert_eq!(
             self.system.calls(&self.tenant),
-            allowed.len() as u64,
-            "counted once each"
+            allowed.values().sum::<u64>(),
+            "counted once for each time it was allowed"
         );
 
         // Each Idempotency-Key made one thing, and there is nothing else.

@@ -121,6 +121,10 @@ pub struct Question {
     pub operation: Operation,
     /// With a key of which algorithm.
     pub algorithm: Option<Algorithm>,
+    /// For a key of which algorithm, where a ciphertext would be rewrapped.
+    pub target: Option<Algorithm>,
+    /// With how many inputs, when it would be for a batch.
+    pub batch: Option<BatchSize>,
     /// With which of the tenant's API keys; `None` for the caller's.
     pub api_key: Option<ApiKeyId>,
     /// From where; `None` for where the question comes from.
@@ -229,6 +233,11 @@ impl Ask {
             Self::Use { batch, .. } | Self::Rewrap { batch, .. } => *batch,
             _ => None,
         }
+    }
+
+    /// Whether it is about the use of a key, which may take long for some algorithms.
+    pub const fn is_use(&self) -> bool {
+        matches!(self, Self::Use { .. } | Self::Rewrap { .. })
     }
 
     /// Whether carrying it out changes something that lasts: such a question is answered when the change is on

@@ -36,6 +36,8 @@ pub(super) async fn run(policyd: &Policyd, output: Output, asked: ExplainQuestio
     let question = Question {
         operation: asked.operation,
         algorithm: asked.algorithm,
+        target: asked.target_algorithm,
+        batch: asked.batch,
         api_key: Some(asked.api_key),
         source: asked.source,
         at_ms: asked.at.map(|moment| moment.as_millis()),
