@@ -33,6 +33,9 @@ deb() {
     step "packages, a second time and under other circumstances"
     deb_twice "$binaries" "$output"
   fi
+  step "AppArmor profiles"
+  # Parsed and not loaded: nothing is asked of this kernel.
+  apparmor_parser --skip-kernel-load --skip-cache --quiet packaging/deb/apparmor/*
   step "lintian"
   lintian --fail-on error,warning --tag-display-limit 0 "$output"/*.deb
   printf '\n'

@@ -48,6 +48,7 @@ setup() {
     need debhelper "packs the Debian packages" command -v dh
     need dh-apparmor "loads their AppArmor profiles where they are installed" command -v dh_apparmor
     need lintian "checks them" command -v lintian
+    need apparmor "parses those profiles" command -v apparmor_parser
   fi
   if [[ $1 == all || $1 == system ]]; then
     need systemd-container "boots Debian in containers" command -v systemd-nspawn
