@@ -19,6 +19,7 @@ scenario_install() {
   mends_itself
   takes_another_certificate
   listens_elsewhere
+  options_are_what_they_say
   removed_and_installed_again
   upgraded_in_order
   purged
@@ -197,6 +198,25 @@ listens_elsewhere() {
   cp "$machine/gateway.toml" "$configuration"
   inside systemctl daemon-reload
   inside systemctl restart chancel-gateway
+}
+
+# Each option that the shipped files show behind # is one that the daemons take.
+options_are_what_they_say() {
+  local name
+  cp -r "$machine/root/etc/chancel" "$machine/configured"
+  install -D -m 644 <(printf '[free]\napi_keys = 2\n') "$machine/root/etc/chancel/plans/plans.toml"
+  for name in keyd policyd gateway; do
+    # All but the other source of the key-encryption key.
+    sed -i -E -e '/^#(source|path) = /d' -e 's/^#([a-z_]+ = |\[)/\1/' "$machine/root/etc/chancel/$name.toml"
+    check_not "no option of $name is left behind #" grep -E '^#[a-z_[]' "$machine/root/etc/chancel/$name.toml"
+  done
+  inside systemctl restart "${daemons[@]}"
+  check "with every option written out" within 15 works
+  check "the plans are read" inside systemctl reload chancel-policyd
+  rm -r "$machine/root/etc/chancel/plans"
+  cp "$machine"/configured/*.toml "$machine/root/etc/chancel/"
+  inside systemctl restart "${daemons[@]}"
+  check "and with the files as they are shipped" within 15 works
 }
 
 removed_and_installed_again() {
