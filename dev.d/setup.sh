@@ -26,8 +26,8 @@ has_compiler() { command -v cc && command -v c++ && command -v make; }
 
 setup() {
   case $1 in
-    all | build | test | lint) ;;
-    *) fail "setup knows build, test and lint, not '$1'" ;;
+    all | build | test | lint | deb | system) ;;
+    *) fail "setup knows build, test, lint, deb and system, not '$1'" ;;
   esac
   check_rust
   need build-essential "C compiler for AWS-LC, liboqs and SQLite" has_compiler
@@ -43,6 +43,18 @@ setup() {
   fi
   if [[ $1 == all || $1 == lint ]]; then
     need shellcheck "checks the scripts" command -v shellcheck
+  fi
+  if [[ $1 == all || $1 == deb ]]; then
+    need debhelper "packs the Debian packages" command -v dh
+    need dh-apparmor "loads their AppArmor profiles where they are installed" command -v dh_apparmor
+    need lintian "checks them" command -v lintian
+    need apparmor "parses those profiles" command -v apparmor_parser
+  fi
+  if [[ $1 == all || $1 == system ]]; then
+    need systemd-container "boots Debian in containers" command -v systemd-nspawn
+    need mmdebstrap "makes their file systems" command -v mmdebstrap
+    need apt-utils "makes the repository they install from" command -v apt-ftparchive
+    need gnupg "signs it" command -v gpg
   fi
   if ((${#missing_packages[@]} > 0)); then
     install_missing

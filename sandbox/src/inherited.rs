@@ -1,7 +1,7 @@
 //! Descriptors that the service manager hands to the process it starts (sd_listen_fds(3)).
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{UnixAddr, getsockname, getsockopt, sockopt};
+use nix::sys::socket::{Backlog, UnixAddr, getsockname, getsockopt, listen, sockopt};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -16,6 +16,9 @@ const MOST: RawFd = 16;
 
 /// Takes over the listening Unix socket at a path, if the service manager has handed one to this process. At most once a
 /// process: afterwards there is none.
+///
+/// Whoever connects is told by the kernel who listens, and that is whose process called `listen` last. So it is called
+/// again here: until then it is the service manager, which is root and whom our clients refuse. They come back.
 ///
 /// # Errors
 /// When descriptors were handed over and none of them is that socket: a unit and a configuration that do not agree.
@@ -32,6 +35,7 @@ pub fn unix_listener(path: &Path) -> io::Result<Option<UnixListener>> {
         let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
         fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         if listens_at(&descriptor, path) {
+            listen(&descriptor, Backlog::MAXCONN)?;
             found = Some(UnixListener::from(descriptor));
         }
     }
