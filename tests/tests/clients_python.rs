@@ -102,8 +102,10 @@ fn python_sdk_sees_typed_errors_while_parts_are_broken() {
 
 /// Flips the last bit of the signature key's file: the one whose seed is half as long.
 fn damage_the_key_file(installation: &Installation) {
-    let mut files: Vec<PathBuf> = walk(&installation.layout().key_directory());
-    files.retain(|file| file.file_name().is_none_or(|name| name != "audit.key"));
+    let directory = installation.layout().key_directory();
+    let mut files: Vec<PathBuf> = walk(&directory);
+    // What is no key of a tenant: the audit key, the check value of the key-encryption key.
+    files.retain(|file| file.parent() != Some(&directory));
     files.sort_by_key(|file| fs::metadata(file).map_or(u64::MAX, |meta| meta.len()));
     let mut bytes = fs::read(&files[0]).expect("a key file");
     *bytes.last_mut().expect("a key file has bytes") ^= 1;

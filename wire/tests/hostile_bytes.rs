@@ -5,7 +5,7 @@ use chancel_wire::admin::{AdminReply, AdminRequest};
 use chancel_wire::frame::FrameBuffer;
 use chancel_wire::hello::{HELLO_LEN, Hello};
 use chancel_wire::keyd::{KeydReply, KeydRequest, UseInput};
-use chancel_wire::limits::MAX_FRAME_BODY;
+use chancel_wire::limits::MAX_BATCH_FRAME_BODY;
 use chancel_wire::permit::{PermitKey, SignedPermit};
 use chancel_wire::policyd::{PolicydReply, PolicydRequest};
 use chancel_wire::{decode, encode};
@@ -48,12 +48,12 @@ proptest! {
     #[test]
     fn a_stream_of_random_bytes_never_outgrows_a_frame(chunks in proptest::collection::vec(
         proptest::collection::vec(any::<u8>(), 1..300), 1..40)) {
-        let mut buffer = FrameBuffer::new(chancel_wire::limits::MAX_BATCH_FRAME_BODY);
+        let mut buffer = FrameBuffer::new(MAX_BATCH_FRAME_BODY);
         'stream: for chunk in chunks {
             let mut rest = chunk.as_slice();
             while !rest.is_empty() {
                 let room = buffer.spare();
-                prop_assert!(room.len() <= MAX_FRAME_BODY + 64 * 1024);
+                prop_assert!(room.len() <= MAX_BATCH_FRAME_BODY + 64 * 1024);
                 let count = room.len().min(rest.len());
                 room[..count].copy_from_slice(&rest[..count]);
                 buffer.filled(count);

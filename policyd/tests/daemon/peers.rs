@@ -4,7 +4,7 @@ use crate::support::{PATIENCE, name};
 use chancel_domain::{
     Algorithm, ApiKeyId, Networks, Operation, Plan, RequestId, Scopes, TenantId, TenantStatus,
 };
-use chancel_link::Client;
+use chancel_link::{Answer, Client};
 use chancel_wire::admin::{AdminError, AdminReply, AdminRequest, TenantRecord};
 use chancel_wire::policyd::{
     Ask, AskFailure, Caller, DenyReason, Explanation, NewApiKeyTerms, Outcome, PolicydReply, PolicydRequest,
@@ -14,11 +14,23 @@ use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Where requests come from when a test says nothing else.
 pub const SOURCE: &str = "192.0.2.1";
 
-async fn call<T: Serialize>(client: &Client, request: &T) -> chancel_link::Answer {
+/// On a busy machine the first connection may take longer than the client's own patience with a peer that is away.
+async fn connected(client: &Client) {
+    let mut connections = client.connections();
+    let connected = connections.wait_for(|count| *count > 0);
+    timeout(PATIENCE, connected)
+        .await
+        .expect("in time")
+        .expect("a client");
+}
+
+async fn call<T: Serialize>(client: &Client, request: &T) -> Answer {
+    connected(client).await;
     client.call(request, PATIENCE).await.expect("policyd answers")
 }
 
@@ -96,6 +108,7 @@ impl Gateway {
     }
 
     pub async fn ask_from(&self, source: &str, api_key: &str, ask: Ask) -> PolicydReply {
+        connected(&self.client).await;
         self.try_ask(source, api_key, ask).await.expect("policyd answers")
     }
 

@@ -126,7 +126,7 @@ fn headers_that_name_nothing_are_told_apart() {
         changed[range].copy_from_slice(value);
         Envelope::parse(&changed).err()
     };
-    assert_eq!(with(0..2, &[0x43, 0x04]), Some(EnvelopeError::UnknownFormat));
+    assert_eq!(with(0..2, &[0x43, 0x05]), Some(EnvelopeError::UnknownFormat));
     assert_eq!(with(2..4, &[0xff, 0xff]), Some(EnvelopeError::UnknownAlgorithm));
     let signature = Algorithm::MlDsa65.spec().code.to_be_bytes();
     assert_eq!(with(2..4, &signature), Some(EnvelopeError::NotAKem));

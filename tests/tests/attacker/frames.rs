@@ -6,7 +6,7 @@ use chancel_tests::wait::until;
 use chancel_tests::{Daemon, Metrics};
 use chancel_wire::frame;
 use chancel_wire::keyd::{KeydError, KeydReply, KeydRequest};
-use chancel_wire::limits::{FRAME_TIMEOUT, MAX_FRAME_BODY};
+use chancel_wire::limits::{FRAME_TIMEOUT, MAX_BATCH_FRAME_BODY, MAX_FRAME_BODY};
 use chancel_wire::policyd::{PolicydFailure, PolicydReply, PolicydRequest};
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,8 @@ const OUT_OF_BOUNDS: [&str; 2] = ["frame-out-of-bounds", "malformed-frame"];
 
 #[test]
 fn an_oversized_frame_closes_that_connection_alone() {
-    // One byte more than the largest body, and the largest number there is; the body is not even sent.
-    let lengths = [12 + MAX_FRAME_BODY as u32 + 1, u32::MAX, 1 << 31].map(u32::to_be_bytes);
+    // One byte more than the largest body of all, and the largest number there is; the body is not even sent.
+    let lengths = [12 + MAX_BATCH_FRAME_BODY as u32 + 1, u32::MAX, 1 << 31].map(u32::to_be_bytes);
     let attacks: Vec<&[u8]> = lengths.iter().map(<[u8; 4]>::as_slice).collect();
     closed(&mut scene(), OUT_OF_BOUNDS, &attacks);
 }
