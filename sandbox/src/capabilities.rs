@@ -38,6 +38,10 @@ pub enum CapabilityError {
 /// **Call it before other threads are started**: capabilities belong to a thread, and a thread gets a copy of its
 /// parent's when it starts. Threads that run already keep theirs.
 pub fn drop_all() -> Result<(), CapabilityError> {
+    // As under a service manager, whose filter may forbid the system call; without CAP_SETPCAP the bounding set stays anyway.
+    if left()?.is_none() {
+        return Ok(());
+    }
     // First, because the permission to do it is one of the capabilities that go. Without the permission the bounding set
     // stays, and matters little: it only limits what a program gains by execve, which no_new_privs excludes.
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
@@ -47,11 +51,16 @@ pub fn drop_all() -> Result<(), CapabilityError> {
     clear(CapSet::Inheritable)?;
     // Clears the effective set with it, which cannot be larger.
     clear(CapSet::Permitted)?;
-    // Asked of /proc and not of the same library, which knows the names of its day: a mask shows newer bits as well.
-    match StatusFile::open()?.read()?.remaining_capabilities() {
+    match left()? {
         None => Ok(()),
         Some((set, mask)) => Err(CapabilityError::Left { set, mask }),
     }
+}
+
+/// A set of the calling thread that is not empty, and what is in it. Asked of /proc and not of the library, which knows the
+/// names of its day: a mask shows newer bits as well.
+fn left() -> Result<Option<(&'static str, u64)>, StatusError> {
+    Ok(StatusFile::open()?.read()?.remaining_capabilities())
 }
 
 fn clear(set: CapSet) -> Result<(), CapabilityError> {
