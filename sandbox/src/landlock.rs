@@ -29,6 +29,8 @@ use thiserror::Error;
 /// - `IOCTL_DEV` (ABI 5): ioctls on devices that were opened, which needs a rule for the device first.
 /// - `RESOLVE_UNIX` (ABI 9): connecting to Unix sockets by path, which file permissions and peer checks guard as well.
 const OLDEST_ABI: ABI = ABI::V2;
+/// The same as a number, to compare [`offered_abi`] with.
+pub const OLDEST_OFFER: i32 = OLDEST_ABI as i32;
 
 /// What may be done with a path and, if it is a directory, with everything beneath. Never to execute: no daemon starts
 /// a program.
@@ -134,6 +136,19 @@ fn restrict_at(abi: ABI, paths: &[(&Path, Access)], deny_tcp: bool) -> Result<En
 
 /// The newest ABI that the kernel offers and the library knows.
 fn running_abi() -> Result<ABI, LandlockError> {
+    let version = offered_abi().map_err(LandlockError::Unavailable)?;
+    match ABI::from(version) {
+        abi if abi >= OLDEST_ABI => Ok(abi),
+        _ => Err(LandlockError::TooOld(version)),
+    }
+}
+
+/// The ABI that the kernel says it offers, for those who look at a host and restrict nothing; a daemon needs
+/// [`OLDEST_OFFER`] at least.
+///
+/// # Errors
+/// What the system said when it offers none.
+pub fn offered_abi() -> io::Result<i32> {
     const VERSION: libc::c_uint = 1;
     // SAFETY: with this flag the kernel takes no attributes (null, size 0) and only returns its version.
     let version = unsafe {
@@ -145,13 +160,9 @@ fn running_abi() -> Result<ABI, LandlockError> {
         )
     };
     if version < 0 {
-        return Err(LandlockError::Unavailable(io::Error::last_os_error()));
+        return Err(io::Error::last_os_error());
     }
-    let version = i32::try_from(version).unwrap_or(i32::MAX);
-    match ABI::from(version) {
-        abi if abi >= OLDEST_ABI => Ok(abi),
-        _ => Err(LandlockError::TooOld(version)),
-    }
+    Ok(i32::try_from(version).unwrap_or(i32::MAX))
 }
 
 fn rights(access: Access) -> BitFlags<AccessFs> {

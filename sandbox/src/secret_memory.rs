@@ -30,6 +30,11 @@ pub enum Backing {
     LockedPages,
 }
 
+/// Whether the kernel offers `memfd_secret` to this process, for those who look at a host: an arena tries it anyhow.
+pub fn memfd_secret_is_offered() -> bool {
+    mapping::memfd_secret().is_ok()
+}
+
 /// Why there is no arena.
 #[derive(Debug, Error)]
 pub enum SecretMemoryError {

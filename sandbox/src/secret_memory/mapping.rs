@@ -190,7 +190,7 @@ impl Drop for Reservation {
     }
 }
 
-fn memfd_secret() -> nix::Result<OwnedFd> {
+pub(super) fn memfd_secret() -> nix::Result<OwnedFd> {
     // SAFETY: the call takes flags only.
     let outcome = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     let descriptor = i32::try_from(Errno::result(outcome)?).map_err(|_| Errno::EBADF)?;
