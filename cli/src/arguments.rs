@@ -22,6 +22,7 @@ use std::path::PathBuf;
 /// Operate a Chancel installation.
 #[derive(Debug, Parser)]
 #[command(
+    name = "chancel",
     version,
     after_help = "Exit codes: 0 done, 1 refused, failed or found something wrong (standard error says why), 2 usage.\n\
                   With --json each answer is one JSON object; times are RFC 3339, absent values null."
@@ -29,7 +30,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Where the daemons are
     #[command(flatten)]
-    pub sockets: Sockets,
+    pub places: Places,
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub json: bool,
@@ -38,9 +39,9 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// Where the daemons listen for operators.
+/// Where an installation is: where its daemons listen for operators, and where its configuration lies.
 #[derive(Debug, clap::Args)]
-pub struct Sockets {
+pub struct Places {
     /// policyd's admin socket
     #[arg(
         long,
@@ -59,6 +60,15 @@ pub struct Sockets {
         default_value = "/run/chancel-keyd/keyd.sock"
     )]
     pub keyd_socket: PathBuf,
+    /// The directory of the daemons' configuration, sealed credentials and certificate
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CHANCEL_CONFIG_DIRECTORY",
+        default_value = "/etc/chancel"
+    )]
+    pub config_directory: PathBuf,
 }
 
 /// What to do.

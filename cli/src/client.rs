@@ -1,7 +1,9 @@
 //! Connections to the daemons, as an operator. Whoever listens must be the user that owns the socket: only the daemon
-//! can put one into its directory.
+//! can put one into its directory. systemd can as well, and gives keyd one that belongs to root; then it must be keyd's
+//! account.
 
 use crate::failure::{Daemon, Failure};
+use crate::host::config::Account;
 use chancel_link::{Answer, CallError, Client, Endpoint};
 use chancel_wire::admin::{AdminReply, AdminRequest};
 use chancel_wire::hello::{Role, ServiceToken};
@@ -21,7 +23,7 @@ pub struct Policyd(Client);
 /// A connection to keyd.
 pub struct Keyd(Client);
 
-fn connect(daemon: Daemon, socket: &Path) -> Result<Client, Failure> {
+fn connect(daemon: Daemon, socket: &Path, of_roots: impl FnOnce() -> u32) -> Result<Client, Failure> {
     let metadata = fs::metadata(socket).map_err(|source| Failure::NoSocket {
         daemon,
         path: socket.to_owned(),
@@ -29,7 +31,10 @@ fn connect(daemon: Daemon, socket: &Path) -> Result<Client, Failure> {
     })?;
     let endpoint = Endpoint::Unix {
         path: socket.to_owned(),
-        uid: metadata.uid(),
+        uid: match metadata.uid() {
+            0 => of_roots(),
+            owner => owner,
+        },
     };
     Ok(Client::new(endpoint, Role::Operator, ServiceToken::none()))
 }
@@ -47,7 +52,7 @@ impl Policyd {
     /// # Errors
     /// [`Failure::NoSocket`] when there is none.
     pub fn connect(socket: &Path) -> Result<Self, Failure> {
-        connect(Daemon::Policyd, socket).map(Self)
+        connect(Daemon::Policyd, socket, || 0).map(Self)
     }
 
     /// Asks, and hands on what is not a refusal.
@@ -67,12 +72,12 @@ impl Policyd {
 }
 
 impl Keyd {
-    /// Starts connecting. Inside a runtime.
+    /// Starts connecting; `account` is keyd's, should the socket be systemd's. Inside a runtime.
     ///
     /// # Errors
     /// [`Failure::NoSocket`] when there is none.
-    pub fn connect(socket: &Path) -> Result<Self, Failure> {
-        connect(Daemon::Keyd, socket).map(Self)
+    pub fn connect(socket: &Path, account: impl FnOnce() -> Account) -> Result<Self, Failure> {
+        connect(Daemon::Keyd, socket, || account().uid.unwrap_or(0)).map(Self)
     }
 
     /// Asks, and hands what is not a refusal to `take`, which says `None` to what is no answer to this.

@@ -1,4 +1,4 @@
-//! The commands: each asks a daemon or reads a ledger, and prints what it found.
+//! The commands: each asks a daemon, reads a ledger or looks at the host, and prints what it found.
 
 mod algorithms;
 mod api_key;
@@ -14,6 +14,7 @@ mod tenant;
 use crate::arguments::{Arguments, Command};
 use crate::client::{Keyd, Policyd};
 use crate::failure::Failure;
+use crate::host::config::Configuration;
 use crate::output::Output;
 use std::io;
 use std::path::Path;
@@ -28,10 +29,14 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         .build()
         .map_err(Failure::NotStarted)?;
     let output = Output::new(arguments.json);
-    let sockets = arguments.sockets;
+    let places = arguments.places;
     runtime.block_on(async {
-        let policyd = || Policyd::connect(&sockets.admin_socket);
-        let keyd = || Keyd::connect(&sockets.keyd_socket);
+        let policyd = || Policyd::connect(&places.admin_socket);
+        let keyd = || {
+            Keyd::connect(&places.keyd_socket, || {
+                Configuration::read(&places.config_directory).keyd_account()
+            })
+        };
         match arguments.command {
             Command::Tenant(command) => tenant::run(&policyd()?, output, command).await,
             Command::ApiKey(command) => api_key::of_tenant(&policyd()?, output, command).await,

@@ -1,10 +1,12 @@
 //! `chancel`, the operator's command line. It speaks to policyd's admin socket and, for break-glass, to keyd's, reads the
-//! ledgers' files, and holds nothing: no database, no key, no secret beyond the one API key it prints.
+//! ledgers' files, looks over the host, and holds nothing: no database, no key, no secret beyond the one API key it prints
+//! and, while it seals it, the gateway's TLS key.
 
 mod arguments;
 mod client;
 mod command;
 mod failure;
+mod host;
 mod output;
 mod when;
 

@@ -1,0 +1,32 @@
+//! What this host says of an installation: its configuration, units, files, file systems, kernel. Everything here looks,
+//! and neither judges nor changes anything; what cannot be looked at is a value that says so.
+
+pub mod config;
+
+/// Something that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look<T> {
+    /// Seen.
+    Seen(T),
+    /// It could not be looked at, for this reason.
+    Unseen(String),
+}
+
+impl<T> Look<T> {
+    /// What was seen.
+    pub fn seen(&self) -> Option<&T> {
+        match self {
+            Self::Seen(value) => Some(value),
+            Self::Unseen(_) => None,
+        }
+    }
+}
+
+impl<T, E: std::fmt::Display> From<Result<T, E>> for Look<T> {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(value) => Self::Seen(value),
+            Err(error) => Self::Unseen(error.to_string()),
+        }
+    }
+}
