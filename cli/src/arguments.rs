@@ -7,6 +7,7 @@ mod break_glass;
 mod mu;
 mod policy;
 mod tenant;
+mod tls;
 mod value;
 
 pub use api_key::{ApiKeyCommand, NewKey, OperatorKeyCommand};
@@ -15,6 +16,7 @@ pub use break_glass::BreakGlassCommand;
 pub use mu::MuArguments;
 pub use policy::{ExplainQuestion, NewRule, PolicyCommand, RulesCommand};
 pub use tenant::{BudgetCommand, PlansCommand, TenantCommand, Uses};
+pub use tls::TlsCommand;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -98,6 +100,9 @@ pub enum Command {
     /// Read and verify the ledgers
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The gateway's certificate: take another into use, show the one in place
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Show how the daemons are
     Status,
     /// List the algorithms, with their names, sizes, standards and object identifiers

@@ -10,6 +10,9 @@ mod plans;
 mod policy;
 mod status;
 mod tenant;
+mod tls;
+
+pub use tls::Unfit;
 
 use crate::arguments::{Arguments, Command};
 use crate::client::{Keyd, Policyd};
@@ -46,6 +49,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Policy(command) => policy::run(&policyd()?, output, command).await,
             Command::BreakGlass(command) => break_glass::run(&keyd()?, output, command).await,
             Command::Audit(command) => audit::run(keyd, output, command).await,
+            Command::Tls(command) => tls::run(&places.config_directory, output, &command),
             Command::Status => status::run(policyd, keyd, output).await,
             Command::Algorithms => algorithms::run(output),
             Command::Mu(arguments) => mu::run(output, &arguments),

@@ -1,5 +1,8 @@
 //! Why a command was not done: a code for scripts and a sentence for people, which says what to do next.
 
+use crate::certificate::NotAChain;
+use crate::command::Unfit;
+use crate::host::program::ProgramFailed;
 use chancel_ledger::NotAnAuditKey;
 use chancel_link::CallError;
 use chancel_wire::admin::AdminError;
@@ -117,6 +120,36 @@ pub enum Failure {
     /// A file with no public key of ML-DSA.
     #[error("{}: no ML-DSA public key in PEM or DER; name the algorithm of a raw one with --algorithm", .0.display())]
     NotAnMlDsaKey(PathBuf),
+    /// A file holds no certificate chain.
+    #[error("{}: {source}; chancel tls import brings another", path.display())]
+    NotAChain {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: NotAChain,
+    },
+    /// A certificate and a key that the gateway could not use.
+    #[error("nothing was changed: {0}")]
+    Unfit(#[from] Unfit),
+    /// systemd-creds did not seal.
+    #[error("nothing was changed: {0} (are you root?)")]
+    NotSealed(#[from] ProgramFailed),
+    /// What was sealed opens as something else.
+    #[error(
+        "nothing was changed: systemd-creds opens what it sealed as something else; is its version whole?"
+    )]
+    SealedOtherwise,
+    /// The files are in place, and the gateway was not told.
+    #[error("the certificate is in place, and the gateway does not use it yet: {0}")]
+    NotReloaded(String),
+    /// A file or directory could not be written.
+    #[error("{}: {source} (are you root?)", path.display())]
+    NotStored {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     NotWritten(#[source] io::Error),
@@ -188,6 +221,11 @@ impl Failure {
             Self::NoLedger(_) => "no-ledger",
             Self::NotStarted(_) => "not-started",
             Self::NotWritten(_) => "not-written",
+            Self::NotAChain { .. } => "not-a-chain",
+            Self::Unfit(_) => "unfit",
+            Self::NotSealed(_) | Self::SealedOtherwise => "not-sealed",
+            Self::NotReloaded(_) => "not-reloaded",
+            Self::NotStored { .. } => "not-stored",
             Self::NotAnMlDsaKey(_) => "not-an-ml-dsa-key",
         }
     }

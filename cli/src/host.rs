@@ -2,6 +2,9 @@
 //! and neither judges nor changes anything; what cannot be looked at is a value that says so.
 
 pub mod config;
+pub mod credentials;
+pub mod program;
+pub mod systemd;
 
 /// Something that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,14 @@
 //! and, while it seals it, the gateway's TLS key.
 
 mod arguments;
+mod certificate;
 mod client;
 mod command;
 mod failure;
 mod host;
 mod output;
+#[cfg(test)]
+mod test_certificates;
 mod when;
 
 use arguments::Arguments;

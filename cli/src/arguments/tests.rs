@@ -58,6 +58,9 @@ fn the_documented_lines_are_understood() {
         "audit query --ledger uses --directory d --operation sign --since 2h",
         "audit export --since 7d --until 1d --format csv",
         "status",
+        "tls import --certificate chain.pem --key key.pem",
+        "tls import --certificate chain.pem --key key.pem --no-reload",
+        "tls show",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {:?}", parsed(line));
     }
@@ -98,6 +101,8 @@ fn what_belongs_together_cannot_be_given_apart() {
         // Nobody shall take a ledger for verified whose signatures were not checked.
         "audit verify",
         "audit verify --uses u --public-key k",
+        "tls import --certificate chain.pem",
+        "tls import --key key.pem",
     ] {
         let kind = parsed(line).map(|_| ());
         assert_eq!(kind, Err(ErrorKind::MissingRequiredArgument), "{line}");
