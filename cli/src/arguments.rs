@@ -105,6 +105,8 @@ pub enum Command {
     Tls(TlsCommand),
     /// Show how the daemons are
     Status,
+    /// Look over this host and say what to mend; best as root
+    Doctor,
     /// List the algorithms, with their names, sizes, standards and object identifiers
     Algorithms,
     /// Compute ML-DSA's mu of a message, to sign it with message_type EXTERNAL_MU without sending the message

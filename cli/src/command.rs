@@ -4,6 +4,7 @@ mod algorithms;
 mod api_key;
 mod audit;
 mod break_glass;
+mod doctor;
 mod key_budget;
 mod mu;
 mod plans;
@@ -51,6 +52,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Audit(command) => audit::run(keyd, output, command).await,
             Command::Tls(command) => tls::run(&places.config_directory, output, &command),
             Command::Status => status::run(policyd, keyd, output).await,
+            Command::Doctor => doctor::run(&places, output),
             Command::Algorithms => algorithms::run(output),
             Command::Mu(arguments) => mu::run(output, &arguments),
         }

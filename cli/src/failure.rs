@@ -150,6 +150,9 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+    /// Checks that failed; all of them were printed.
+    #[error("{0} to mend on this host; what to do stands under each FAIL")]
+    NotWell(usize),
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     NotWritten(#[source] io::Error),
@@ -226,6 +229,7 @@ impl Failure {
             Self::NotSealed(_) | Self::SealedOtherwise => "not-sealed",
             Self::NotReloaded(_) => "not-reloaded",
             Self::NotStored { .. } => "not-stored",
+            Self::NotWell(_) => "not-well",
             Self::NotAnMlDsaKey(_) => "not-an-ml-dsa-key",
         }
     }

@@ -3,6 +3,12 @@
 
 pub mod config;
 pub mod credentials;
+pub mod disk;
+pub mod file;
+pub mod kernel;
+pub mod memory;
+pub mod monitor;
+pub mod process;
 pub mod program;
 pub mod systemd;
 

@@ -61,6 +61,8 @@ fn the_documented_lines_are_understood() {
         "tls import --certificate chain.pem --key key.pem",
         "tls import --certificate chain.pem --key key.pem --no-reload",
         "tls show",
+        "doctor --json",
+        "--config-directory /tmp/c doctor",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {:?}", parsed(line));
     }
