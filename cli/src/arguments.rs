@@ -4,6 +4,7 @@
 mod api_key;
 mod audit;
 mod break_glass;
+mod init;
 mod mu;
 mod policy;
 mod tenant;
@@ -13,6 +14,7 @@ mod value;
 pub use api_key::{ApiKeyCommand, NewKey, OperatorKeyCommand};
 pub use audit::{AuditCommand, Format, Verify};
 pub use break_glass::BreakGlassCommand;
+pub use init::InitArguments;
 pub use mu::MuArguments;
 pub use policy::{ExplainQuestion, NewRule, PolicyCommand, RulesCommand};
 pub use tenant::{BudgetCommand, PlansCommand, TenantCommand, Uses};
@@ -76,6 +78,8 @@ pub struct Places {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make the first tenant and an API key for it, and say how to try them
+    Init(InitArguments),
     /// Make, list, suspend, resume and delete tenants, change their plans, see what they use
     #[command(subcommand)]
     Tenant(TenantCommand),

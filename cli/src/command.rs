@@ -5,6 +5,7 @@ mod api_key;
 mod audit;
 mod break_glass;
 mod doctor;
+mod init;
 mod key_budget;
 mod mu;
 mod plans;
@@ -42,6 +43,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             })
         };
         match arguments.command {
+            Command::Init(arguments) => init::run(&policyd()?, &places, output, arguments).await,
             Command::Tenant(command) => tenant::run(&policyd()?, output, command).await,
             Command::ApiKey(command) => api_key::of_tenant(&policyd()?, output, command).await,
             Command::OperatorKey(command) => api_key::of_operators(&policyd()?, output, command).await,

@@ -3,6 +3,7 @@
 use crate::certificate::NotAChain;
 use crate::command::Unfit;
 use crate::host::program::ProgramFailed;
+use chancel_domain::TenantId;
 use chancel_ledger::NotAnAuditKey;
 use chancel_link::CallError;
 use chancel_wire::admin::AdminError;
@@ -120,6 +121,28 @@ pub enum Failure {
     /// A file with no public key of ML-DSA.
     #[error("{}: no ML-DSA public key in PEM or DER; name the algorithm of a raw one with --algorithm", .0.display())]
     NotAnMlDsaKey(PathBuf),
+    /// There is a tenant, so the first one is made.
+    #[error(
+        "there is a tenant already: {tenant:?}; nothing was made. An API key for it: \
+         chancel api-key create --tenant {id} --name NAME; another tenant: chancel tenant create NAME"
+    )]
+    AlreadyInitialised {
+        /// Its name.
+        tenant: String,
+        /// Its id.
+        id: TenantId,
+    },
+    /// The tenant was made, and its API key was not.
+    #[error(
+        "the tenant was made and its API key was not: {source}; go on with \
+         chancel api-key create --tenant {tenant} --name first"
+    )]
+    HalfInitialised {
+        /// Whose API key is missing.
+        tenant: TenantId,
+        /// Why.
+        source: Box<Failure>,
+    },
     /// A file holds no certificate chain.
     #[error("{}: {source}; chancel tls import brings another", path.display())]
     NotAChain {
@@ -224,6 +247,8 @@ impl Failure {
             Self::NoLedger(_) => "no-ledger",
             Self::NotStarted(_) => "not-started",
             Self::NotWritten(_) => "not-written",
+            Self::AlreadyInitialised { .. } => "already-initialised",
+            Self::HalfInitialised { .. } => "half-initialised",
             Self::NotAChain { .. } => "not-a-chain",
             Self::Unfit(_) => "unfit",
             Self::NotSealed(_) | Self::SealedOtherwise => "not-sealed",

@@ -58,6 +58,9 @@ fn the_documented_lines_are_understood() {
         "audit query --ledger uses --directory d --operation sign --since 2h",
         "audit export --since 7d --until 1d --format csv",
         "status",
+        "init",
+        "init --tenant Example --plan pro --scopes sign",
+        "init --json",
         "tls import --certificate chain.pem --key key.pem",
         "tls import --certificate chain.pem --key key.pem --no-reload",
         "tls show",
@@ -84,6 +87,9 @@ fn what_is_no_domain_value_is_a_usage_error() {
         "break-glass open --for 5h --reason outage",
         "break-glass open --for 0m --reason outage",
         "audit tail --since yesterday",
+        "init --tenant two\nlines",
+        "init --plan platinum",
+        "init --scopes root",
     ] {
         let kind = parsed(line).map(|_| ());
         assert!(

@@ -5,7 +5,7 @@ use crate::client::Policyd;
 use crate::failure::{Daemon, Failure};
 use crate::output::{Output, Table, time};
 use chancel_domain::{Networks, TenantId};
-use chancel_wire::admin::{AdminReply, AdminRequest, ApiKeyRecord};
+use chancel_wire::admin::{AdminReply, AdminRequest, ApiKeyRecord, NewApiKey};
 use chancel_wire::policyd::NewApiKeyTerms;
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub(super) async fn of_tenant(
 ) -> Result<(), Failure> {
     match command {
         ApiKeyCommand::List { tenant } => list(policyd, output, tenant).await,
-        ApiKeyCommand::Create { tenant, key } => create(policyd, output, tenant, key).await,
+        ApiKeyCommand::Create { tenant, key } => create_as_asked(policyd, output, tenant, key).await,
         ApiKeyCommand::Rotate { tenant, id } => {
             change(policyd, output, tenant, &AdminRequest::RotateApiKey(tenant, id)).await
         }
@@ -73,20 +73,32 @@ pub(super) async fn of_operators(
     of_tenant(policyd, output, command).await
 }
 
-async fn create(policyd: &Policyd, output: Output, tenant: TenantId, key: NewKey) -> Result<(), Failure> {
+/// Makes one, and returns its text with what it is.
+pub(super) async fn create(
+    policyd: &Policyd,
+    tenant: TenantId,
+    terms: NewApiKeyTerms,
+) -> Result<(ApiKeyRecord, NewApiKey), Failure> {
+    match policyd.ask(&AdminRequest::CreateApiKey { tenant, terms }).await? {
+        AdminReply::ApiKey(record, text) => Ok((record, text)),
+        _ => Err(Failure::Unintelligible(Daemon::Policyd)),
+    }
+}
+
+async fn create_as_asked(
+    policyd: &Policyd,
+    output: Output,
+    tenant: TenantId,
+    key: NewKey,
+) -> Result<(), Failure> {
     let terms = NewApiKeyTerms {
         name: key.name,
         scopes: key.scopes,
         expires_at_ms: key.expires.map(|expiry| expiry.as_millis()),
         networks: Networks::try_from(key.networks).map_err(|_| Failure::TooManyNetworks)?,
     };
-    change(
-        policyd,
-        output,
-        tenant,
-        &AdminRequest::CreateApiKey { tenant, terms },
-    )
-    .await
+    let (record, text) = create(policyd, tenant, terms).await?;
+    print_with_text(output, tenant, &record, text)
 }
 
 async fn change(
@@ -96,21 +108,28 @@ async fn change(
     request: &AdminRequest,
 ) -> Result<(), Failure> {
     match policyd.ask(request).await? {
-        AdminReply::ApiKey(record, text) => {
-            let api_key = ApiKey {
-                api_key: Some(text.0),
-                ..ApiKey::new(tenant, &record)
-            };
-            output.print(&api_key, || api_key.table())?;
-            eprintln!("warning: the API key is not shown again; keep it now");
-            Ok(())
-        }
+        AdminReply::ApiKey(record, text) => print_with_text(output, tenant, &record, text),
         AdminReply::Revoked(record) => {
             let api_key = ApiKey::new(tenant, &record);
             output.print(&api_key, || api_key.table())
         }
         _ => Err(Failure::Unintelligible(Daemon::Policyd)),
     }
+}
+
+fn print_with_text(
+    output: Output,
+    tenant: TenantId,
+    record: &ApiKeyRecord,
+    text: NewApiKey,
+) -> Result<(), Failure> {
+    let api_key = ApiKey {
+        api_key: Some(text.0),
+        ..ApiKey::new(tenant, record)
+    };
+    output.print(&api_key, || api_key.table())?;
+    eprintln!("warning: the API key is not shown again; keep it now");
+    Ok(())
 }
 
 async fn list(policyd: &Policyd, output: Output, tenant: TenantId) -> Result<(), Failure> {

@@ -4,7 +4,8 @@ use crate::arguments::TenantCommand;
 use crate::client::Policyd;
 use crate::failure::{Daemon, Failure};
 use crate::output::{Output, Table, limit, time};
-use chancel_domain::{TenantId, TenantStatus};
+use chancel_domain::tenant::Name;
+use chancel_domain::{Plan, TenantId, TenantStatus};
 use chancel_wire::admin::{AdminReply, AdminRequest, TenantRecord};
 use chancel_wire::policyd::TenantView;
 use serde::Serialize;
@@ -89,7 +90,16 @@ fn confirm(tenant: &TenantView) -> Result<(), Failure> {
     }
 }
 
-async fn list(policyd: &Policyd, output: Output) -> Result<(), Failure> {
+/// Makes one.
+pub(super) async fn create(policyd: &Policyd, name: Name, plan: Plan) -> Result<TenantRecord, Failure> {
+    match policyd.ask(&AdminRequest::CreateTenant { name, plan }).await? {
+        AdminReply::Tenant(record) => Ok(record),
+        _ => Err(Failure::Unintelligible(Daemon::Policyd)),
+    }
+}
+
+/// All there are, the oldest first.
+pub(super) async fn all(policyd: &Policyd) -> Result<Vec<TenantRecord>, Failure> {
     let mut records: Vec<TenantRecord> = Vec::new();
     loop {
         let after = records.last().map(|record| record.id);
@@ -104,8 +114,12 @@ async fn list(policyd: &Policyd, output: Output) -> Result<(), Failure> {
         }
     }
     records.sort_by_key(|record| record.created_at_ms);
+    Ok(records)
+}
+
+async fn list(policyd: &Policyd, output: Output) -> Result<(), Failure> {
     let tenants = Tenants {
-        tenants: records.iter().map(Tenant::from).collect(),
+        tenants: all(policyd).await?.iter().map(Tenant::from).collect(),
     };
     output.print(&tenants, || {
         let mut table = Table::new(&["ID", "NAME", "PLAN", "STATUS", "CREATED"]);

@@ -2,6 +2,7 @@
 //! on the next request, a tenant that is suspended or deleted does nothing, and no header says where a request is from.
 
 mod api_keys;
+mod init;
 mod operators;
 mod proxies;
 mod standing;
