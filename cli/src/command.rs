@@ -53,7 +53,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::BreakGlass(command) => break_glass::run(&keyd()?, output, command).await,
             Command::Audit(command) => audit::run(keyd, output, command).await,
             Command::Tls(command) => tls::run(&places.config_directory, output, &command),
-            Command::Status => status::run(policyd, keyd, output).await,
+            Command::Status => status::run(policyd, keyd, &places.config_directory, output).await,
             Command::Doctor => doctor::run(&places, output),
             Command::Algorithms => algorithms::run(output),
             Command::Mu(arguments) => mu::run(output, &arguments),

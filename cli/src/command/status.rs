@@ -1,4 +1,6 @@
-//! `chancel status`: how the daemons are, the alarming things first.
+//! `chancel status`: how the daemons are, the alarming things first; and what this host says of them.
+
+mod here;
 
 use super::plans;
 use crate::client::{self, Policyd};
@@ -7,7 +9,9 @@ use crate::output::{Output, Table, seconds};
 use chancel_domain::plan::Plans;
 use chancel_wire::admin::{AdminReply, AdminRequest, Status};
 use chancel_wire::keyd::{KeydHealth, KeydReply, KeydRequest};
+use here::Here;
 use serde::Serialize;
+use std::path::Path;
 
 /// The answer in JSON. `policyd` and `keyd` are null while they are away, `reconciliation` before the first comparison.
 #[derive(Serialize)]
@@ -15,6 +19,8 @@ struct Daemons {
     policyd: Option<Policy>,
     keyd: Option<Keyd>,
     reconciliation: Option<Comparison>,
+    #[serde(flatten)]
+    here: Here,
 }
 
 #[derive(Serialize)]
@@ -56,21 +62,26 @@ struct Comparison {
 pub(super) async fn run(
     policyd: impl FnOnce() -> Result<Policyd, Failure>,
     keyd: impl FnOnce() -> Result<client::Keyd, Failure>,
+    config: &Path,
     output: Output,
 ) -> Result<(), Failure> {
     let failure = match ask(policyd).await {
         Ok((status, plans)) => {
-            let daemons = Daemons::new(status, &plans);
+            let daemons = Daemons::new(status, &plans, Here::look(config));
             return output.print(&daemons, || daemons.table());
         }
         Err(failure @ (Failure::NoSocket { .. } | Failure::NoAnswer { .. })) => failure,
         Err(failure) => return Err(failure),
     };
-    if let Ok(health) = ask_keyd(keyd).await {
+    let health = ask_keyd(keyd).await.ok();
+    let here = Here::look(config);
+    // Who is told nothing by anybody is told why, and not that all of it is away.
+    if health.is_some() || here.readiness.is_some() {
         let daemons = Daemons {
             policyd: None,
-            keyd: Some(Keyd::from(health)),
+            keyd: health.map(Keyd::from),
             reconciliation: None,
+            here,
         };
         output.print(&daemons, || daemons.table())?;
     }
@@ -111,7 +122,7 @@ impl From<KeydHealth> for Keyd {
 }
 
 impl Daemons {
-    fn new(status: Status, plans: &Plans) -> Self {
+    fn new(status: Status, plans: &Plans, here: Here) -> Self {
         Self {
             policyd: Some(Policy {
                 version: status.policyd_version,
@@ -126,6 +137,7 @@ impl Daemons {
                 unclaimed: found.unclaimed,
                 rolled_back: found.rolled_back,
             }),
+            here,
         }
     }
 
@@ -136,6 +148,7 @@ impl Daemons {
         {
             table.row(&["BREAK-GLASS", &break_glass.to_string()]);
         }
+        self.here.rows_before(&mut table);
         match &self.policyd {
             None => table.row(&[
                 "policyd",
@@ -148,6 +161,10 @@ impl Daemons {
             }
         }
         match &self.keyd {
+            // It may be there all the same, and tell only root.
+            None if self.policyd.is_none() && self.here.keyd_is_ready() => {
+                table.row(&["keyd", "ready; while policyd is away it says more to root alone"]);
+            }
             None => table.row(&[
                 "keyd",
                 "AWAY: uses of private keys and changes of keys fail; see its log",
@@ -155,7 +172,7 @@ impl Daemons {
             Some(keyd) => {
                 table.row(&["keyd", &keyd.version]);
                 table.row(&["use ledger", &ledger(&keyd.ledger)]);
-                table.row(&["key-encryption key", &keyd.kek_source]);
+                table.row(&["key-encryption key", &self.key_encryption_key(keyd)]);
                 table.row(&["secret memory", &keyd.secret_memory]);
                 if !keyd.break_glass.open {
                     table.row(&["break-glass", "closed"]);
@@ -178,7 +195,18 @@ impl Daemons {
                 }
             }
         }
+        self.here.rows_after(&mut table);
         table
+    }
+
+    /// Where it comes from; a credential was sealed by something.
+    fn key_encryption_key(&self, keyd: &Keyd) -> String {
+        match &self.here.sealed_by {
+            Some(word) if keyd.kek_source == "credential" => {
+                format!("credential, sealed by '{word}'")
+            }
+            _ => keyd.kek_source.clone(),
+        }
     }
 }
 
@@ -241,7 +269,9 @@ mod tests {
             ledger: ledger.to_owned(),
             reconciliation: None,
         };
-        Daemons::new(status, &Plans::default()).table().to_string()
+        Daemons::new(status, &Plans::default(), Here::default())
+            .table()
+            .to_string()
     }
 
     #[test]
@@ -268,6 +298,7 @@ mod tests {
             policyd: None,
             keyd: Some(Keyd::from(health)),
             reconciliation: None,
+            here: Here::default(),
         };
         let said = daemons.table().to_string();
         assert!(said.starts_with("BREAK-GLASS"), "{said}");
