@@ -4,6 +4,7 @@
 mod api_key;
 mod audit;
 mod break_glass;
+mod generate;
 mod init;
 mod mu;
 mod policy;
@@ -14,6 +15,7 @@ mod value;
 pub use api_key::{ApiKeyCommand, NewKey, OperatorKeyCommand};
 pub use audit::{AuditCommand, Format, Verify};
 pub use break_glass::BreakGlassCommand;
+pub use generate::GenerateCommand;
 pub use init::InitArguments;
 pub use mu::MuArguments;
 pub use policy::{ExplainQuestion, NewRule, PolicyCommand, RulesCommand};
@@ -115,6 +117,9 @@ pub enum Command {
     Algorithms,
     /// Compute ML-DSA's mu of a message, to sign it with message_type EXTERNAL_MU without sending the message
     Mu(MuArguments),
+    /// Write manual pages and completions, for packages
+    #[command(subcommand, hide = true)]
+    Generate(GenerateCommand),
 }
 
 #[cfg(test)]

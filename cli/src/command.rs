@@ -5,6 +5,7 @@ mod api_key;
 mod audit;
 mod break_glass;
 mod doctor;
+mod generate;
 mod init;
 mod key_budget;
 mod mu;
@@ -57,6 +58,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Doctor => doctor::run(&places, output),
             Command::Algorithms => algorithms::run(output),
             Command::Mu(arguments) => mu::run(output, &arguments),
+            Command::Generate(command) => generate::run(&command),
         }
     })
 }

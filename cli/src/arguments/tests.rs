@@ -66,6 +66,8 @@ fn the_documented_lines_are_understood() {
         "tls show",
         "doctor --json",
         "--config-directory /tmp/c doctor",
+        "generate man /tmp/m",
+        "generate completions /tmp/c",
     ] {
         assert!(parsed(line).is_ok(), "{line}: {:?}", parsed(line));
     }
