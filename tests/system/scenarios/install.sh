@@ -29,7 +29,7 @@ installed() {
   local said
   check "the repository is accepted" apt_ update
   said=$(apt_ install chancel-server) || wrong "apt install chancel-server: $said"
-  check_contains "the first steps are told" "chancel tenant create NAME" "$said"
+  check_contains "the first steps are told" "chancel init" "$said"
   for unit in chancel-keyd.socket "${daemons[@]}"; do
     check "$unit is active" inside systemctl is-active "$unit"
     check "$unit is enabled" inside systemctl is-enabled "$unit"
