@@ -12,8 +12,7 @@ pub enum KekCheckError {
     /// Its check value is another one than was stored.
     #[error(
         "key-encryption key: the one from {origin} is not generation {generation} of this installation: its check value \
-         differs from {file} in the key directory. No key was touched. Bring back the right one, or, if this is a new \
-         key, give it the generation after the last"
+         differs from {file} in the key directory. No key was touched: bring back the right one"
     )]
     Wrong {
         /// Where it came from.

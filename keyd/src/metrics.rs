@@ -9,9 +9,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 type Series = (&'static str, &'static str, &'static str);
 
+const PERMITS_REFUSED: &str = "chancel_keyd_permits_refused_total";
+/// What may be wrong with a permit.
+const PERMIT_ERRORS: [KeydError; 5] = [
+    KeydError::PermitForged,
+    KeydError::PermitExpired,
+    KeydError::PermitReplayed,
+    KeydError::PermitForOtherOperation,
+    KeydError::PermitForOtherPayload,
+];
+
 /// Counters that only grow, from 0 at start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics(Mutex<BTreeMap<Series, u64>>);
+
+impl Default for Metrics {
+    /// Refused permits are there from the start: an alert on their increase needs a 0 to see the first one from.
+    fn default() -> Self {
+        let series = PERMIT_ERRORS.map(|error| ((PERMITS_REFUSED, "reason", name_of(error)), 0));
+        Self(Mutex::new(series.into()))
+    }
+}
 
 impl Metrics {
     /// A private key was used so many times.
@@ -26,13 +44,10 @@ impl Metrics {
 
     /// A request was refused or failed.
     pub fn refused(&self, error: KeydError) {
-        let name = match error {
-            KeydError::PermitForged
-            | KeydError::PermitExpired
-            | KeydError::PermitReplayed
-            | KeydError::PermitForOtherOperation
-            | KeydError::PermitForOtherPayload => "chancel_keyd_permits_refused_total",
-            _ => "chancel_keyd_requests_refused_total",
+        let name = if PERMIT_ERRORS.contains(&error) {
+            PERMITS_REFUSED
+        } else {
+            "chancel_keyd_requests_refused_total"
         };
         self.count(name, "reason", name_of(error));
     }
@@ -44,7 +59,7 @@ impl Metrics {
         count.is_power_of_two().then_some(count)
     }
 
-    /// All counters that are not 0.
+    /// All counters that were counted, and those of permits.
     pub fn samples(&self) -> Vec<Sample> {
         self.series()
             .iter()

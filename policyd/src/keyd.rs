@@ -73,7 +73,7 @@ impl Keyd {
         .await
     }
 
-    /// Has a private key destroyed that nobody was told of.
+    /// Has a private key destroyed; also one that is not there.
     ///
     /// # Errors
     /// [`KeydFailure`].

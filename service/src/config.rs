@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file is not there or may not be read.
-    #[error("{}: cannot be read", .path.display())]
+    #[error("{}: cannot be read: {source}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, Error)]
 pub enum SecretFileError {
     /// The file is not there or may not be opened.
-    #[error("{}: cannot be read", .path.display())]
+    #[error("{}: cannot be read: {source}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -187,7 +187,8 @@ pub struct Reconciliation {
     pub missing: u64,
     /// Files without a row, left alone: a restored database may yet claim them.
     pub unclaimed: u64,
-    /// Half-made keys of an interrupted generation, destroyed: nobody was told of them.
+    /// Files that were destroyed: of half-made keys, which nobody was told of, and of destroyed ones that came back, from a
+    /// backup.
     pub rolled_back: u64,
 }
 

@@ -189,7 +189,7 @@ impl Daemons {
                     ("damaged key files", found.damaged),
                     ("missing key files", found.missing),
                     ("unclaimed key files", found.unclaimed),
-                    ("half-made keys destroyed", found.rolled_back),
+                    ("left-over files destroyed", found.rolled_back),
                 ] {
                     table.row(&[what, &count.to_string()]);
                 }

@@ -1,5 +1,6 @@
 //! The comparison of keyd's files with the database, after each connection to keyd. The one rule by which
-//! differences are settled: what nobody was told of is destroyed, everything else is reported and left alone.
+//! differences are settled: what nobody was told of, or whose owner was told that it is gone, is destroyed; everything else
+//! is reported and left alone.
 //!
 //! It goes through both sides in pages, in the background. Rows are read before the files of the same range, so
 //! that a row without a file is one whose file should have been there; a file without a row is looked up once
@@ -112,7 +113,7 @@ impl Reconciler {
             let rows = &rows[..rows.partition_point(|row| is_within(&row.key))];
             let files = &page.files[..page.files.partition_point(|file| is_within(&file.key))];
             for finding in compare(rows, files) {
-                self.report(finding, &mut found)?;
+                self.settle(finding, &mut found).await?;
             }
             if until.is_none() {
                 return Ok(found);
@@ -140,7 +141,7 @@ impl Reconciler {
         }
     }
 
-    fn report(&self, finding: Finding, found: &mut Reconciliation) -> Result<(), StoreError> {
+    async fn settle(&self, finding: Finding, found: &mut Reconciliation) -> Result<(), Unfinished> {
         match finding {
             Finding::Sound => found.sound += 1,
             Finding::Damaged(key, damage) => {
@@ -153,9 +154,22 @@ impl Reconciler {
                 tracing::error!(tenant = %key.tenant, algorithm = %key.algorithm, version = %key.version,
                     key = %key.handle, "key file is missing: this key cannot be used");
             }
+            Finding::Unclaimed(key) => self.settle_unclaimed(key, found).await?,
+        }
+        Ok(())
+    }
+
+    async fn settle_unclaimed(&self, key: KeyIdentity, found: &mut Reconciliation) -> Result<(), Unfinished> {
+        match self.reader.look(|view| view.walk().was_destroyed(&key))? {
             // Made since the rows were read: not a finding.
-            Finding::Unclaimed(key) if self.reader.look(|view| view.walk().knows(&key))? => {}
-            Finding::Unclaimed(key) => {
+            Some(false) => {}
+            // Back from a backup: its owner was told that it is gone.
+            Some(true) => {
+                self.keyd.destroy(key).await?;
+                found.rolled_back += 1;
+                log_warning("file of a destroyed key had come back, destroyed again", &key);
+            }
+            None => {
                 found.unclaimed += 1;
                 log_warning("key file that the database does not know, left alone", &key);
             }

@@ -5,7 +5,7 @@ use super::access::{Session, Write};
 use super::{StoreError, columns};
 use chancel_domain::{KeyHandle, TenantId};
 use chancel_wire::keyd::KeyIdentity;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 /// The walk over all tenants' keys.
 pub struct Walk<'a, Access> {
@@ -75,16 +75,16 @@ impl<'a, Access> Walk<'a, Access> {
         Ok(found)
     }
 
-    /// Whether there is a row for exactly this key.
+    /// Whether exactly this key was destroyed; `None` when there is no row for it.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot answer.
-    pub fn knows(&self, key: &KeyIdentity) -> Result<bool, StoreError> {
+    pub fn was_destroyed(&self, key: &KeyIdentity) -> Result<Option<bool>, StoreError> {
         let mut statement = self.session.statement(
-            "SELECT EXISTS (SELECT 1 FROM keys
-             WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3 AND handle = ?4)",
+            "SELECT state = 'destroyed' FROM keys
+             WHERE tenant_id = ?1 AND algorithm = ?2 AND version = ?3 AND handle = ?4",
         )?;
-        let known = statement.query_row(
+        let row = statement.query_row(
             params![
                 key.tenant.as_bytes(),
                 u16::from(key.algorithm),
@@ -92,8 +92,8 @@ impl<'a, Access> Walk<'a, Access> {
                 key.handle.as_bytes(),
             ],
             |row| row.get(0),
-        )?;
-        Ok(known)
+        );
+        Ok(row.optional()?)
     }
 
     /// Whether exactly this key is reserved.

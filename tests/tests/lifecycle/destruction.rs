@@ -6,9 +6,9 @@ use chancel_ledger::LedgerName;
 use chancel_tests::api::{KEM, encoded, refused};
 use chancel_tests::{Daemon, Installation};
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 #[test]
 fn a_destroyed_key_is_gone_from_disk_and_memory_and_answers_with_a_code_of_its_own() {
@@ -132,6 +132,46 @@ fn a_destroyed_key_is_gone_from_disk_and_memory_and_answers_with_a_code_of_its_o
     );
     let key = system.audit_key();
     system.assert_sound(&key);
+}
+
+#[test]
+fn the_file_of_a_destroyed_key_that_comes_back_from_a_backup_is_destroyed_again() {
+    let system = Installation::new();
+    let party = Party::new(&system, "restored");
+    party.api.rotate(KEM).expect("a version");
+    let directory = system.layout().key_directory().join(party.tenant.id.to_string());
+    let backup: Vec<_> = party
+        .files(&system)
+        .iter()
+        .map(|name| {
+            (
+                directory.join(name),
+                fs::read(directory.join(name)).expect("a key file"),
+            )
+        })
+        .collect();
+    party.api.destroy(KEM, 1, None).expect("scheduled");
+    party.destroy_now(&system, 1);
+    let left = party.files(&system);
+    assert_eq!(left.len() + 1, backup.len());
+
+    system.stop(Daemon::Keyd);
+    for (path, bytes) in backup.iter().filter(|(path, _)| !path.exists()) {
+        fs::write(path, bytes).expect("written back");
+        let owner = fs::metadata(&directory).expect("metadata");
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("permissions");
+        chown(path, Some(owner.uid()), Some(owner.gid())).expect("owner");
+    }
+    assert_eq!(party.files(&system).len(), backup.len());
+    system.start(Daemon::Keyd);
+    system.until("the file to be gone again", || {
+        (party.files(&system) == left).then_some(())
+    });
+    system.until("the comparison to say so", || {
+        let found = &system.try_cli(&["status"]).ok()?["reconciliation"];
+        (found["rolled_back"] == 1 && found["unclaimed"] == 0).then_some(())
+    });
+    assert!(is_destroyed(party.api.key(KEM, 1).map(|key| key.status)));
 }
 
 #[test]
