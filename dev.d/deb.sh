@@ -67,6 +67,8 @@ pack() { # BINARIES SCRATCH OUTPUT
   cp "$tree"/packaging/systemd/*.{service,socket} "$tree/debian/"
   mv "$tree/debian/chancel-credentials.service" "$tree/debian/chancel.chancel-credentials.service"
   cp "$tree/packaging/systemd/sysusers.conf" "$tree/debian/chancel.sysusers"
+  # The newest schema that these programs know: a file a version, which a test of policyd's holds.
+  find policyd/src/store/migrations -name '*.sql' | wc -l >"$tree/debian/schema"
   cat >"$tree/debian/changelog" <<TEXT
 chancel ($version) unstable; urgency=medium
 

@@ -38,7 +38,7 @@ setup() {
   if [[ $1 != build ]]; then
     need python3 "the Python SDK's tests and the check of SECURITY.md's claims" command -v python3
   fi
-  if [[ $1 == all || $1 == test ]]; then
+  if [[ $1 == all || $1 == test || $1 == system ]]; then
     need python3-venv "environment for the Python SDK" python3 -c 'import ensurepip, venv'
   fi
   if [[ $1 == all || $1 == lint ]]; then
@@ -55,6 +55,8 @@ setup() {
     need mmdebstrap "makes their file systems" command -v mmdebstrap
     need apt-utils "makes the repository they install from" command -v apt-ftparchive
     need gnupg "signs it" command -v gpg
+    need iproute2 "gives the machines a network" command -v ip
+    need procps "finds their first process" command -v pgrep
   fi
   if ((${#missing_packages[@]} > 0)); then
     install_missing

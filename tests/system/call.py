@@ -1,9 +1,15 @@
 """Calls Chancel's API inside the machine, as a client would: over TLS, with the installed certificate as the one it
-trusts. Usage: call.py URL API_KEY_FILE generate|seal FILE|open FILE|fingerprint"""
+trusts.
+
+    call.py URL API_KEY_FILE generate | seal FILE | open FILE
+    call.py URL - fingerprint           of the certificate it is served with
+    call.py URL API_KEY_FILE work FILE  signs until it is ended; FILE gets how many, and the last one's request id
+"""
 
 import base64
 import hashlib
 import json
+import os
 import socket
 import ssl
 import sys
@@ -12,31 +18,48 @@ import urllib.parse
 import urllib.request
 
 PLAINTEXT = b"kept across everything"
+MESSAGE = base64.b64encode(b"hello").decode()
 TRUSTED = "/etc/chancel/tls/chain.pem"
 
 
-def post(url, key, path, body):
+def post(url, key, path, body, whole=False):
     request = urllib.request.Request(url + path, json.dumps(body).encode(), method="POST")
     request.add_header("content-type", "application/json")
     request.add_header("x-api-key", key)
     context = ssl.create_default_context(cafile=TRUSTED) if url.startswith("https") else None
     try:
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-            return json.load(answer)["data"]
+            said = json.load(answer)
+            return said if whole else said["data"]
     except urllib.error.HTTPError as error:
         sys.exit(f"{path}: {error.code} {error.read().decode()}")
+
+
+def fingerprint(url):
+    place = urllib.parse.urlsplit(url)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection((place.hostname, place.port), timeout=10) as plain:
+        with context.wrap_socket(plain) as tls:
+            return hashlib.sha256(tls.getpeercert(binary_form=True)).hexdigest()
+
+
+def work(url, key, path):
+    """The file is replaced and not rewritten: whoever looks at any moment finds a whole line."""
+    count = 0
+    while True:
+        answer = post(url, key, "/api/v1/signature/sign", {"message": MESSAGE}, whole=True)
+        count += 1
+        with open(path + ".new", "w", encoding="ascii") as file:
+            file.write(f"{count} {answer['request_id']}\n")
+        os.replace(path + ".new", path)
 
 
 def main():
     url, key_file, action, *arguments = sys.argv[1:]
     if action == "fingerprint":
-        place = urllib.parse.urlsplit(url)
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        with socket.create_connection((place.hostname, place.port), timeout=10) as plain:
-            with context.wrap_socket(plain) as tls:
-                print(hashlib.sha256(tls.getpeercert(binary_form=True)).hexdigest())
+        print(fingerprint(url))
         return
     with open(key_file, encoding="ascii") as file:
         key = file.read().strip()
@@ -52,11 +75,12 @@ def main():
             opened = post(url, key, "/api/v1/kem/decrypt", json.load(file))
         if base64.b64decode(opened["plaintext"]) != PLAINTEXT:
             sys.exit("another plaintext")
-        message = base64.b64encode(b"hello").decode()
-        signed = post(url, key, "/api/v1/signature/sign", {"message": message})
-        question = {"message": message, "signature": signed["signature"], "key_version": signed["key_version"]}
+        signed = post(url, key, "/api/v1/signature/sign", {"message": MESSAGE})
+        question = {"message": MESSAGE, "signature": signed["signature"], "key_version": signed["key_version"]}
         if post(url, key, "/api/v1/signature/verify", question)["valid"] is not True:
             sys.exit("not valid")
+    elif action == "work":
+        work(url, key, *arguments)
     else:
         sys.exit(f"unknown: {action}")
 

@@ -50,6 +50,19 @@ machine_repository() { # DEBS
   machine_index
 }
 
+# Packages under their version with something behind it: what an upgrade or a downgrade looks like to dpkg.
+machine_repack() { # DEBS SUFFIX
+  local deb
+  for deb in "$1"/chancel*.deb; do
+    rm -rf "$machine/package"
+    dpkg-deb --raw-extract "$deb" "$machine/package"
+    sed -i -E -e "s/^Version: .*/&$2/" -e "/^Depends:/s/(chancel[a-z-]* \\(= [^)]*)\\)/\\1$2)/g" \
+      "$machine/package/DEBIAN/control"
+    dpkg-deb --root-owner-group -Znone --build "$machine/package" "$machine/root/srv/repository/pool/" >/dev/null
+  done
+  machine_index
+}
+
 machine_gpg() { gpg --homedir "$machine/keys" --batch --quiet --yes --passphrase '' "$@" 2>>"$machine/gpg.log"; }
 
 machine_index() {
@@ -114,6 +127,16 @@ inside() {
 
 machine_off() {
   inside systemctl poweroff 2>/dev/null || true
+  machine_gone
+}
+
+# All of it at once: whatever runs in it gets no signal that it could act on, and systemd stops nothing.
+machine_crash() {
+  kill -KILL "$leader"
+  machine_gone
+}
+
+machine_gone() {
   local deadline=$((SECONDS + 60))
   while kill -0 "$container" 2>/dev/null; do
     ((SECONDS < deadline)) || die "does not power off"

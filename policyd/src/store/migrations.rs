@@ -24,6 +24,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version + 1)?;
         transaction.commit()?;
+        // Out of the log and into the file itself, where packages look for the version before they replace this program by
+        // an older one. Where somebody reads meanwhile it gets there later.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         tracing::info!(version = version + 1, "database schema brought forward");
     }
 }
@@ -67,6 +70,21 @@ mod tests {
         assert_eq!(schema(&connection), first);
         let newest = MIGRATIONS.len() as u32;
         assert_eq!(recognised_version(&connection).unwrap(), newest);
+    }
+
+    /// Packages count the files, and refuse to be installed over a database of more.
+    #[test]
+    fn each_file_is_a_version_and_the_newest_stands_in_the_first_bytes_of_the_database() {
+        let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/migrations");
+        assert_eq!(std::fs::read_dir(files).unwrap().count(), MIGRATIONS.len());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chancel.db");
+        let mut connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        migrate(&mut connection).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[60..64], (MIGRATIONS.len() as u32).to_be_bytes());
+        assert_eq!(&bytes[68..72], b"CHNC");
     }
 
     #[test]
