@@ -23,8 +23,7 @@ forget_places() {
   cargo fetch --locked --quiet
   sysroot=$(rustc --print sysroot)
   commit=$(rustc --version --verbose | sed -n 's/^commit-hash: //p')
-  # The last that fits counts, so from the outermost to the innermost.
-  local places=("$root=." "${dist%/dist}=target" "$sysroot/lib/rustlib/src/rust=/rustc/$commit")
+  local places=("${dist%/dist}=target" "$sysroot/lib/rustlib/src/rust=/rustc/$commit")
   for place in "$cargo_home"/registry/src/*/; do
     places+=("${place%/}=registry")
   done
@@ -33,7 +32,9 @@ forget_places() {
     CFLAGS="${CFLAGS:-} -ffile-prefix-map=$place"
     CXXFLAGS="${CXXFLAGS:-} -ffile-prefix-map=$place"
   done
-  export RUSTFLAGS CFLAGS CXXFLAGS
+  # The clone's own place is for its own crates alone: as a flag for all it would have every clone compile the libraries anew.
+  RUSTC_WORKSPACE_WRAPPER=$root/dev.d/rustc-here
+  export RUSTFLAGS CFLAGS CXXFLAGS RUSTC_WORKSPACE_WRAPPER
 }
 
 # Copies the shipped binaries out of cargo's way: `cargo test` builds the workspace at once and would replace them by

@@ -11,7 +11,12 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// A deadline that far from now.
     pub fn after(budget: Duration) -> Self {
-        Self(Instant::now() + budget)
+        Self::since(Instant::now(), budget)
+    }
+
+    /// A deadline that far from when it began.
+    pub fn since(began: Instant, budget: Duration) -> Self {
+        Self(began + budget)
     }
 
     /// What is left.

@@ -20,6 +20,7 @@ pub mod known_callers;
 pub mod limits;
 pub mod metrics;
 pub mod monitor;
+pub mod neighbours;
 pub mod openapi;
 pub mod pipeline;
 pub mod policyd_client;

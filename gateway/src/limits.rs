@@ -2,7 +2,7 @@
 //! before memory grows.
 
 use crate::error::ApiError;
-use chancel_wire::limits::MAX_IN_FLIGHT;
+use chancel_wire::limits::{MAX_IN_FLIGHT, SLOW_DEADLINE};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -61,8 +61,8 @@ pub const MAX_HEADERS: usize = 64;
 /// Bytes of a request's head.
 pub const MAX_HEAD: usize = 32 << 10;
 
-/// How long requests under way may take when the gateway stops.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests under way may take when the gateway stops: as long as the slowest signature.
+pub const DRAIN_TIMEOUT: Duration = SLOW_DEADLINE.saturating_add(Duration::from_secs(2));
 
 /// Requests and bytes in use.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::http::Served;
 use crate::http::response::{Response, plain};
 use crate::metrics::Connections;
+use crate::neighbours::Neighbours;
 use crate::pipeline::Gateway;
 use crate::policyd_client::PolicydHealth;
 use chancel_wire::metric::Sample;
@@ -52,16 +53,15 @@ impl Served for Monitor {
 
 impl Monitor {
     async fn ready(&self) -> Response {
-        let Gateway { policyd, keyd, .. } = &*self.gateway;
-        let (policyd, keyd) = tokio::join!(policyd.health(PATIENCE), keyd.is_healthy(PATIENCE));
-        let ready = policyd == PolicydHealth::Ready && keyd;
+        let neighbours = Neighbours::ask(&self.gateway, PATIENCE).await;
+        let ready = neighbours.are_ready();
         let word = |ready| if ready { "ready" } else { "unavailable" };
-        let policyd = match policyd {
+        let policyd = match neighbours.policyd {
             PolicydHealth::Ready => "ready",
             PolicydHealth::WithoutKeyd => "without keyd",
             PolicydHealth::Unavailable => "unavailable",
         };
-        let (status, keyd) = (word(ready), word(keyd));
+        let (status, keyd) = (word(ready), word(neighbours.keyd));
         let body = format!(r#"{{"status":"{status}","policyd":"{policyd}","keyd":"{keyd}"}}"#);
         plain(if ready { 200 } else { 503 }, JSON, body)
     }

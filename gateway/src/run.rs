@@ -2,6 +2,7 @@
 //! back to, and no flag that leaves a step out.
 
 mod address;
+mod service_manager;
 mod threads;
 
 use crate::config::{Config, Peer, Protection, Unprotected};
@@ -156,11 +157,10 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     };
 
     // 3. Addresses.
-    let api = address::take(config.listen, config.address_file.as_deref())?;
+    let manager = Manager::connect().map_err(StartError::Manager)?;
+    let api = address::take_kept(config.listen, config.address_file.as_deref(), &manager)?;
     let monitor = address::take(config.monitor_listen, config.monitor_address_file.as_deref())?;
     let (api_address, monitor_address) = (api.local_addr()?, monitor.local_addr()?);
-
-    let manager = Manager::connect().map_err(StartError::Manager)?;
 
     // 4. No core dumps, no ptrace, no capabilities, no files, no TCP connections to others. These hold for one
     //    thread and are inherited by the threads it makes, so they come before the threads.
@@ -203,7 +203,6 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let sandboxed = restricted.seal()?;
     tracing::info!(listen = %api_address, monitor_listen = %monitor_address, tls = tls.is_some(), workers,
         ?landlock, "ready");
-    manager.ready(&format!("serving at {api_address}"));
 
     // 7. Serve until told to stop; then finish what is under way.
     let api = Site {
@@ -221,14 +220,24 @@ pub fn run(config: &Path) -> Result<(), StartError> {
             policyd: policyd_token,
             keyd: keyd_token,
         };
-        let mut pulse = pin!(alive(&manager, serving.clone()));
-        let places = serving
-            .into_iter()
+        let places: Vec<_> = serving
+            .iter()
             .map(|thread| {
-                let gateway = gateway(&config, &tokens, &shared, &helpers, &thread, &sandboxed);
-                Place::new(thread, Api(gateway))
+                let gateway = gateway(&config, &tokens, &shared, &helpers, thread, &sandboxed);
+                Place::new(thread.clone(), Api(gateway))
             })
             .collect();
+        // NOTE(expect): there are one or more serving threads, or the gateway would not have started.
+        let first = places
+            .first()
+            .expect("at least one thread serves")
+            .served()
+            .0
+            .clone();
+        let mut pulse = pin!(async {
+            service_manager::say_ready(&manager, &first, api_address).await;
+            service_manager::say_alive(&manager, &serving).await
+        });
         let (stop, stopped) = watch::channel(false);
         let stopping = async {
             let name = loop {
@@ -243,7 +252,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
             manager.stopping();
             stop.send_replace(true);
         };
-        let ((), served) = tokio::join!(stopping, serve(places, api, monitor, stopped));
+        let ((), served) = tokio::join!(stopping, serve(places, first.clone(), api, monitor, stopped));
         served
     });
     tracing::info!("stopped");
@@ -262,21 +271,6 @@ fn reload(config: &Config, certificates: Option<&watch::Sender<TlsAcceptor>>) {
             tracing::info!("certificate read again");
         }
         Err(error) => tracing::error!(%error, "the certificate was not read again; the one before goes on"),
-    }
-}
-
-/// Tells the service manager that the gateway lives, as often as all of its serving threads have done something.
-async fn alive(manager: &Manager, serving: Vec<Handle>) {
-    let Some(pulse) = manager.pulse() else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::time::sleep(pulse).await;
-        for thread in &serving {
-            // One that panics while it does nothing is past telling.
-            let _ = thread.spawn(async {}).await;
-        }
-        manager.alive();
     }
 }
 
@@ -335,6 +329,7 @@ fn gateway(
 
 async fn serve(
     places: Vec<Place<Api>>,
+    gateway: Arc<Gateway>,
     api: Site,
     monitor: Site,
     stopped: watch::Receiver<bool>,
@@ -346,13 +341,6 @@ async fn serve(
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     };
-    // NOTE(expect): there are one or more serving threads, or the gateway would not have started.
-    let gateway = places
-        .first()
-        .expect("at least one thread serves")
-        .served()
-        .0
-        .clone();
     let sweep = async {
         loop {
             tokio::time::sleep(SWEEP_EVERY).await;

@@ -7,13 +7,13 @@ use chancel_wire::frame::{self, Frame, FrameBuffer, GOODBYE};
 use chancel_wire::hello::Role;
 use chancel_wire::keyd::KeydError;
 use chancel_wire::limits::{
-    DRAIN_TIMEOUT, FRAME_TIMEOUT, GOODBYE_TIMEOUT, MAX_BATCH_FRAME_BODY, MAX_FRAME_BODY, MAX_IN_FLIGHT,
+    FRAME_TIMEOUT, GOODBYE_TIMEOUT, LIFECYCLE_DEADLINE, MAX_BATCH_FRAME_BODY, MAX_FRAME_BODY, MAX_IN_FLIGHT,
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
+/// How long keyd, when it stops, goes on with what is under way: no request that is not slow takes longer than a change of
+/// keys, and those that are have been finished before.
+pub const DRAIN_TIMEOUT: Duration = LIFECYCLE_DEADLINE.saturating_add(Duration::from_secs(2));
 /// A peer that does not take its answers within this time is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -132,7 +135,8 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools, sto
         Role::Policyd | Role::Operator => MAX_FRAME_BODY,
     });
     let mut timer = FrameTimer::default();
-    let mut has_said_goodbye = false;
+    // Set when it has said goodbye.
+    let mut leave_by = None;
     let ended = loop {
         loop {
             let next = buffer.next_frame();
@@ -153,15 +157,15 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools, sto
                 }
             }
         }
-        match timer.wait(&stream, stop.unless(has_said_goodbye), buffer.is_mid_frame()) {
+        match timer.wait(&stream, stop, leave_by, buffer.is_mid_frame()) {
             Ok(Woken::Readable) => {}
             Ok(Woken::Stop) => {
                 answers.write(&frame::seal_ping(GOODBYE));
-                has_said_goodbye = true;
+                leave_by = Some(Instant::now() + GOODBYE_TIMEOUT);
                 continue;
             }
             Ok(Woken::InVain) if buffer.is_mid_frame() => break Ended::HalfFrame,
-            // Told, and silent: it has nothing to ask.
+            // Told, and it has had its time.
             Ok(Woken::InVain) => break Ended::ByPeer,
             Err(Errno::EINTR) => continue,
             Err(_) => break Ended::ByPeer,
@@ -174,7 +178,7 @@ pub fn serve(mut stream: UnixStream, peer: AuthenticatedPeer, pools: &Pools, sto
             Err(_) => break Ended::ByPeer,
         }
     };
-    if has_said_goodbye {
+    if leave_by.is_some() {
         answers.wait_until_all_are_sent();
     }
     let _ = stream.shutdown(Shutdown::Both);
@@ -237,40 +241,40 @@ impl FrameTimer {
         self.until = None;
     }
 
-    /// Waits for bytes, or for `stop`; in vain when the frame's time is up, or, without `stop`, that of a goodbye.
+    /// Waits for bytes, or for `stop`; in vain when the frame's time is up. After a goodbye there is an instant at which
+    /// nothing more is waited for, however much the peer sends.
     ///
     /// Not in `read`: the kernel wakes a blocked reader of a Unix socket also when its peer has read an answer and
     /// made room for another, which is once a request and for nothing.
     fn wait(
         &mut self,
         stream: &UnixStream,
-        stop: Option<BorrowedFd<'_>>,
+        stop: &Stop,
+        leave_by: Option<Instant>,
         mid_frame: bool,
     ) -> nix::Result<Woken> {
-        let timeout = if mid_frame {
-            let now = Instant::now();
+        let now = Instant::now();
+        let until = if mid_frame {
             let until = *self.until.get_or_insert(now + FRAME_TIMEOUT);
-            let left = until.saturating_duration_since(now);
-            if left.is_zero() {
-                return Ok(Woken::InVain);
-            }
-            // poll counts in milliseconds; a part of one is waited for as a whole one.
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            Some(leave_by.map_or(until, |leave_by| until.min(leave_by + FRAME_TIMEOUT)))
         } else {
             self.until = None;
-            match stop {
-                Some(_) => PollTimeout::NONE,
-                None => PollTimeout::try_from(GOODBYE_TIMEOUT).unwrap_or(PollTimeout::MAX),
-            }
+            leave_by
+        };
+        let timeout = match until.map(|until| until.saturating_duration_since(now)) {
+            None => PollTimeout::NONE,
+            Some(Duration::ZERO) => return Ok(Woken::InVain),
+            // poll counts in milliseconds; a part of one is waited for as a whole one.
+            Some(left) => PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
         };
         let waited = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let is_ready = |waited: &PollFd<'_>| waited.any().unwrap_or(true);
-        let Some(stop) = stop else {
+        if leave_by.is_some() {
             let mut stream = [waited(stream.as_fd())];
             poll(&mut stream, timeout)?;
             return Ok(Woken::of(stream.iter().any(is_ready), false));
-        };
-        let mut both = [waited(stream.as_fd()), waited(stop)];
+        }
+        let mut both = [waited(stream.as_fd()), waited(stop.as_fd())];
         poll(&mut both, timeout)?;
         let [stream, stop] = &both;
         Ok(Woken::of(is_ready(stream), is_ready(stop)))

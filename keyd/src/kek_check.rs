@@ -22,6 +22,28 @@ pub enum KekCheckError {
         /// The file with the check value.
         file: String,
     },
+    /// What is stored is no check value.
+    #[error(
+        "key-encryption key: {file} in the key directory is damaged: bring it back from a backup. Only when it is lost, move \
+         it aside: a key-encryption key that opens the key files is then taken for the right one"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
+    },
+    /// No check value is stored for its generation, and it opens none of the key files.
+    #[error(
+        "key-encryption key: the one from {origin}, said to be generation {generation}, opens none of the {files} key files. \
+         No key was touched: bring back the right one"
+    )]
+    OpensNothing {
+        /// Where it came from.
+        origin: &'static str,
+        /// The generation it was said to be.
+        generation: u32,
+        /// How many key files there are.
+        files: usize,
+    },
     /// The check value could not be read or stored.
     #[error("key-encryption key: its check value in the key directory: {0}")]
     Io(#[from] io::Error),
@@ -37,12 +59,16 @@ pub fn is_confirmed(kek: &Kek, directory: &KeyDirectory) -> Result<bool, KekChec
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
+    let file = KeyDirectory::check_name(kek.generation());
+    if stored.len() != CHECK_LEN {
+        return Err(KekCheckError::Damaged { file });
+    }
     verify_slices_are_equal(&stored, &value_of(kek)?)
         .map(|()| true)
         .map_err(|_| KekCheckError::Wrong {
             origin: kek.source(),
             generation: kek.generation(),
-            file: KeyDirectory::check_name(kek.generation()),
+            file,
         })
 }
 
@@ -93,6 +119,7 @@ mod tests {
         // Half a file is not taken for none.
         let file = scratch.path().join("keys/kek-1.check");
         fs::write(&file, &fs::read(&file).unwrap()[..16]).unwrap();
-        assert!(is_confirmed(&right, &directory).is_err());
+        let refused = is_confirmed(&right, &directory).unwrap_err();
+        assert!(matches!(refused, KekCheckError::Damaged { .. }), "{refused}");
     }
 }

@@ -78,6 +78,23 @@ impl Keyring {
         &self.kek
     }
 
+    /// Refuses a key-encryption key that opens none of the keys that are there: one may be damaged, and not all. For a
+    /// generation without a check value.
+    ///
+    /// # Errors
+    /// [`KekCheckError`].
+    pub(crate) fn try_kek(&self) -> Result<(), KekCheckError> {
+        let keys = self.directory.list()?;
+        if keys.is_empty() || keys.iter().any(|key| self.damage_of(key).is_none()) {
+            return Ok(());
+        }
+        Err(KekCheckError::OpensNothing {
+            origin: self.kek.source(),
+            generation: self.kek.generation(),
+            files: keys.len(),
+        })
+    }
+
     /// Stores the check value of the key-encryption key.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use crate::dispatch::{Keyd, Pace};
 use crate::listen::AuthenticatedPeer;
 use crate::round::Round;
 use chancel_wire::hello::Role;
+use chancel_wire::limits::{BATCH_DEADLINE, SLOW_DEADLINE};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,16 +75,24 @@ impl Pools {
         &self.keyd
     }
 
-    /// Takes on no more slow requests and batches, and waits until those that were are done, or for so long. Meanwhile all
-    /// others are served: a restart is not to be noticed for the length of a slow signature.
-    pub fn finish_slow(&self, within: Duration) {
-        let slow = [&self.batches, &self.slow, &self.slow_policyd];
-        for pool in slow {
-            pool.is_closed.store(true, Ordering::Relaxed);
-        }
-        let until = Instant::now() + within;
-        while slow.iter().any(|pool| pool.under_way.load(Ordering::Relaxed) > 0) && Instant::now() < until {
-            thread::sleep(Duration::from_millis(10));
+    /// Takes on no more slow requests, and waits until those that were are done, or for their time; then the same with batches.
+    /// Meanwhile all others are served: a restart is not to be noticed for the length of a slow signature.
+    pub fn finish_slow(&self) {
+        for (pools, longest) in [
+            (&[&self.slow, &self.slow_policyd][..], SLOW_DEADLINE),
+            (&[&self.batches], BATCH_DEADLINE),
+        ] {
+            for pool in pools {
+                pool.is_closed.store(true, Ordering::Relaxed);
+            }
+            let until = Instant::now() + longest;
+            while pools
+                .iter()
+                .any(|pool| pool.under_way.load(Ordering::Relaxed) > 0)
+                && Instant::now() < until
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 
@@ -115,7 +124,7 @@ pub struct Pool {
     under_way: Arc<AtomicUsize>,
     /// Whether it takes on no more.
     is_closed: AtomicBool,
-    /// Whether the last beat was taken on.
+    /// Whether a job was taken on since the last beat.
     beaten: Arc<AtomicBool>,
 }
 
@@ -140,11 +149,13 @@ impl Pool {
     ) -> io::Result<Self> {
         let (sender, receiver) = bounded(queue);
         let (held, under_way) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let beaten = Arc::new(AtomicBool::new(true));
         for number in 0..workers {
             let mut worker = Worker {
                 jobs: receiver.clone(),
                 held: Arc::clone(&held),
                 under_way: Arc::clone(&under_way),
+                beaten: Arc::clone(&beaten),
                 round: Round::new(keyd),
             };
             let running = Arc::clone(running);
@@ -160,19 +171,15 @@ impl Pool {
             held,
             under_way,
             is_closed: AtomicBool::new(false),
-            beaten: Arc::new(AtomicBool::new(true)),
+            beaten,
         })
     }
 
     fn beat(&self) -> bool {
         let was_taken_on = self.beaten.swap(false, Ordering::Relaxed);
         if was_taken_on {
-            let beaten = Arc::clone(&self.beaten);
-            let job = Box::new(move |_: &mut Round| beaten.store(true, Ordering::Relaxed));
-            // Full: those in it are as good as this one.
-            if self.submit(0, job).is_err() {
-                self.beaten.store(true, Ordering::Relaxed);
-            }
+            // Full: those in it are as good as this one, when one of them is taken on.
+            let _ = self.submit(0, Box::new(|_| {}));
         }
         was_taken_on
     }
@@ -205,6 +212,7 @@ struct Worker {
     jobs: Receiver<Queued>,
     held: Arc<AtomicUsize>,
     under_way: Arc<AtomicUsize>,
+    beaten: Arc<AtomicBool>,
     round: Round,
 }
 
@@ -223,6 +231,7 @@ impl Worker {
     }
 
     fn take_on(&mut self, Queued { job, bytes }: Queued) {
+        self.beaten.store(true, Ordering::Relaxed);
         alone(|| job(&mut self.round));
         self.held.fetch_sub(bytes, Ordering::Relaxed);
         self.under_way.fetch_sub(1, Ordering::Relaxed);
@@ -261,6 +270,39 @@ mod tests {
             Ok(()),
             "its bytes are given back"
         );
+    }
+
+    #[test]
+    fn a_pool_whose_workers_hang_does_not_beat_full_or_not() {
+        let rig = Rig::new();
+        let pool = pool(&rig);
+        let until = Instant::now() + Duration::from_secs(5);
+        for _ in 0..3 {
+            while !pool.beat() {
+                assert!(
+                    Instant::now() < until,
+                    "a worker with nothing to do takes on a beat"
+                );
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let (taken_on, waited) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let hang = move |_: &mut Round| {
+            taken_on.send(()).unwrap();
+            held.recv().unwrap();
+        };
+        pool.submit(0, Box::new(hang)).unwrap();
+        waited.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(pool.beat(), "it was taken on");
+        assert!(!pool.beat());
+        while pool.submit(0, Box::new(|_| {})).is_ok() {}
+        assert!(!pool.beat(), "with a full queue");
+        release.send(()).unwrap();
+        while !pool.beat() {
+            assert!(Instant::now() < until, "it goes on");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::audit_key::{AuditKey, AuditKeyError};
 use crate::break_glass::BreakGlass;
 use crate::config::Config;
+use crate::connection::DRAIN_TIMEOUT;
 use crate::crypto::{self, CryptoError};
 use crate::dispatch::{Keyd, Parts};
 use crate::kek::{Kek, KekError};
@@ -22,7 +23,6 @@ use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
 use chancel_service::manager::Manager;
 use chancel_service::secret_file::SecretFileError;
 use chancel_wire::hello::Role;
-use chancel_wire::limits::{DRAIN_TIMEOUT, SLOW_DEADLINE};
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::num::NonZeroUsize;
@@ -142,6 +142,9 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // Before anything is opened or made under it.
     let is_confirmed = kek_check::is_confirmed(&kek, &directory)?;
     let keyring = Keyring::new(kek, directory, arena);
+    if !is_confirmed {
+        keyring.try_kek()?;
+    }
     let audit_key = AuditKey::obtain(&keyring)?;
     if !is_confirmed {
         keyring.store_kek_check()?;
@@ -228,7 +231,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     let signal = signals.wait().map_err(StartError::Signals)?;
     tracing::info!(%signal, "stopping");
     manager.stopping();
-    pools.finish_slow(SLOW_DEADLINE);
+    pools.finish_slow();
     drop(stopper);
     if served.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
         tracing::warn!("requests under way were not finished in time");

@@ -3,7 +3,7 @@
 mod support;
 
 use chancel_link::{CallError, Client, Endpoint};
-use chancel_wire::frame::{FrameBuffer, seal, seal_ping};
+use chancel_wire::frame::{FrameBuffer, GOODBYE, seal, seal_ping};
 use chancel_wire::hello::Role;
 use chancel_wire::limits::{MAX_IN_FLIGHT, SILENCE_LIMIT};
 use std::io::{Read, Write};
@@ -138,6 +138,38 @@ async fn a_call_that_may_have_arrived_is_not_sent_again() {
         b"",
         "bytes of the lost request on the new connection"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_says_goodbye_still_answers_what_it_was_sent_although_nobody_comes_after_it() {
+    let scratch = Scratch::new();
+    let path = scratch.socket();
+    let listener = UnixListener::bind(&path).expect("the path is free");
+    let client = client(&path);
+    let owed = client.call(&1u64, AGES);
+    let (is_asked_again, again) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let stream = welcome(&listener);
+        std::fs::remove_file(path).expect("nobody comes after it");
+        requests(stream, move |stream, correlation, _| {
+            stream.write_all(&seal_ping(GOODBYE)).expect("said");
+            // Not an error for what was on its way meanwhile: nobody waits for it any more.
+            let _ = again.recv();
+            stream.write_all(&seal(correlation, 0, &2u64)).expect("answered");
+        });
+    });
+    until_unreachable(&client).await;
+    is_asked_again.send(()).expect("it lives");
+    let answer = owed.await.expect("the answer comes all the same");
+    assert_eq!(answer.decode::<u64>().expect("a number"), 2);
+}
+
+async fn until_unreachable(client: &Client) {
+    let end = Instant::now() + AGES;
+    // What is asked before the goodbye has arrived is not answered either.
+    while ask(client, 3, Duration::from_millis(50)).await != Err(CallError::Unreachable) {
+        assert!(Instant::now() < end);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{Backlog, UnixAddr, getsockname, getsockopt, listen, sockopt};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,29 +24,50 @@ const MOST: RawFd = 16;
 /// # Errors
 /// When descriptors were handed over and none of them is that socket: a unit and a configuration that do not agree.
 pub fn unix_listener(path: &Path) -> io::Result<Option<UnixListener>> {
+    let descriptors = take_all()?;
+    if descriptors.is_empty() {
+        return Ok(None);
+    }
+    for descriptor in descriptors {
+        if listens(&descriptor) && is_at(&descriptor, path) {
+            listen(&descriptor, Backlog::MAXCONN)?;
+            return Ok(Some(UnixListener::from(descriptor)));
+        }
+    }
+    let what = format!(
+        "the service manager handed over no socket that listens at {}",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
+/// Takes over the listening TCP socket at an address, if the service manager has handed one to this process, as it does
+/// with what the process before this one gave it to keep. Others are closed: that one may have listened elsewhere. At most
+/// once a process.
+///
+/// # Errors
+/// When descriptors were said to be handed over and are not there.
+pub fn tcp_listener(address: SocketAddr) -> io::Result<Option<TcpListener>> {
+    let mut listeners = take_all()?.into_iter().filter(listens).map(TcpListener::from);
+    Ok(listeners.find(|listener| listener.local_addr().is_ok_and(|local| local == address)))
+}
+
+/// All that were handed over; none the second time.
+fn take_all() -> io::Result<Vec<OwnedFd>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let count = handed_over();
     if count == 0 || TAKEN.swap(true, Ordering::Relaxed) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let mut found = None;
-    for number in FIRST..FIRST + count {
-        // SAFETY: by the protocol these descriptors are open and this process's own; nothing else in it knows of them,
-        // and the flag above lets this happen once.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-        fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        if listens_at(&descriptor, path) {
-            listen(&descriptor, Backlog::MAXCONN)?;
-            found = Some(UnixListener::from(descriptor));
-        }
-    }
-    found.map(Some).ok_or_else(|| {
-        let what = format!(
-            "the service manager handed over no socket that listens at {}",
-            path.display()
-        );
-        io::Error::new(io::ErrorKind::InvalidInput, what)
-    })
+    (FIRST..FIRST + count)
+        .map(|number| {
+            // SAFETY: by the protocol these descriptors are open and this process's own; nothing else in it knows of
+            // them, and the flag above lets this happen once.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+            fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+            Ok(descriptor)
+        })
+        .collect()
 }
 
 /// How many there are for this process; the variables may have been inherited from another's start.
@@ -57,9 +79,11 @@ fn handed_over() -> RawFd {
     }
 }
 
-fn listens_at(descriptor: impl AsFd, path: &Path) -> bool {
-    use std::os::fd::AsRawFd;
-    let listens = getsockopt(&descriptor, sockopt::AcceptConn).unwrap_or(false);
-    let address = getsockname::<UnixAddr>(descriptor.as_fd().as_raw_fd());
-    listens && address.is_ok_and(|address| address.path() == Some(path))
+fn listens(descriptor: &OwnedFd) -> bool {
+    getsockopt(descriptor, sockopt::AcceptConn).unwrap_or(false)
+}
+
+fn is_at(descriptor: &OwnedFd, path: &Path) -> bool {
+    let address = getsockname::<UnixAddr>(descriptor.as_raw_fd());
+    address.is_ok_and(|address| address.path() == Some(path))
 }

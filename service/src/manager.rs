@@ -1,11 +1,20 @@
 //! What a daemon tells the service manager that started it (sd_notify(3)): that it is ready, that it lives, that it ends.
 //! Without one, nothing is said to nobody.
 
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::env;
-use std::io;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
+
+/// How long a word to the manager may wait for room: what says it also does the work.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long the manager may take to let go of a socket, milliseconds.
+const BARRIER_TIMEOUT: u16 = 5_000;
 
 /// The service manager.
 #[derive(Debug)]
@@ -29,6 +38,7 @@ impl Manager {
                 };
                 let socket = UnixDatagram::unbound()?;
                 socket.connect_addr(&address)?;
+                socket.set_write_timeout(Some(PATIENCE))?;
                 Some(socket)
             }
             Err(_) => None,
@@ -59,16 +69,61 @@ impl Manager {
         self.say("WATCHDOG=1");
     }
 
+    /// Gives a socket into the manager's keeping, which hands it to the process that it starts in this one's place. Who
+    /// connects meanwhile waits in line.
+    ///
+    /// # Errors
+    /// When the manager cannot be told.
+    pub fn keep(&self, name: &str, socket: impl AsFd) -> io::Result<()> {
+        self.send(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket.as_fd()))
+    }
+
+    /// Has the manager let go of what it keeps under a name. When this returns, it has.
+    ///
+    /// # Errors
+    /// When it cannot be told, or does not do it in time.
+    pub fn release(&self, name: &str) -> io::Result<()> {
+        if self.socket.is_none() {
+            return Ok(());
+        }
+        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None)?;
+        // It closes this end when it has done all that it was told before.
+        let (ours, theirs) = io::pipe()?;
+        self.send("BARRIER=1", Some(theirs.as_fd()))?;
+        drop(theirs);
+        let mut closed = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut closed, BARRIER_TIMEOUT)? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// How often the manager is to hear that; `None` when it does not ask.
     pub const fn pulse(&self) -> Option<Duration> {
         self.watchdog
     }
 
     fn say(&self, what: &str) {
-        if let Some(socket) = &self.socket {
-            // A manager that does not listen will act on the silence; there is nobody else to tell.
-            let _ = socket.send(what.as_bytes());
-        }
+        // A manager that does not listen, or not now, will act on the silence; there is nobody else to tell.
+        let _ = self.send(what, None);
+    }
+
+    fn send(&self, what: &str, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let Some(socket) = &self.socket else {
+            return Ok(());
+        };
+        let Some(descriptor) = descriptor else {
+            return socket.send(what.as_bytes()).map(drop);
+        };
+        let descriptors = [descriptor.as_raw_fd()];
+        sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(what.as_bytes())],
+            &[ControlMessage::ScmRights(&descriptors)],
+            MsgFlags::empty(),
+            None,
+        )?;
+        Ok(())
     }
 }
 

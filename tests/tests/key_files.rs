@@ -317,3 +317,28 @@ fn policyds_start_reports_damage_as_keyds_does() {
     assert_eq!(metrics.value("chancel_policyd_reconciliation_keys", &damaged), 1);
     assert_eq!(rig.working().last(), Some(&2));
 }
+
+#[test]
+fn a_key_encryption_key_that_opens_nothing_is_refused_by_name_even_where_no_check_value_is_left() {
+    let rig = Rig::new(2);
+    let kek = rig.system.layout().path("keyd/kek");
+    let right = fs::read(&kek).expect("the key-encryption key");
+    let keys = rig.system.layout().key_directory();
+    rig.system.stop(Daemon::Keyd);
+    for lost in ["kek-1.check", "audit.key"] {
+        fs::remove_file(keys.join(lost)).expect("it was there");
+    }
+    overwrite(&kek, &[0x5a; 32]);
+    rig.system.spawn(Daemon::Keyd);
+    assert!(!rig.system.wait_end(Daemon::Keyd).success());
+    let log = rig.system.log_of_this_run(Daemon::Keyd);
+    assert!(log.contains("opens none of the 2 key files"), "{log}");
+    for made in ["kek-1.check", "audit.key"] {
+        assert!(!keys.join(made).exists(), "{made} was made under a wrong key");
+    }
+    overwrite(&kek, &right);
+    rig.system.start(Daemon::Keyd);
+    rig.wait_found(0, 0, 0);
+    assert_eq!(rig.working(), [1, 2]);
+    assert!(keys.join("kek-1.check").exists());
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Requests have 800 ms. A restart that takes longer than this on a busy machine proves nothing about those that must not
+/// Requests wait 700 ms. A restart that takes longer than this on a busy machine proves nothing about those that must not
 /// notice it.
 const SHORT: Duration = Duration::from_millis(300);
 

@@ -67,9 +67,6 @@ pub const fn permit_lifetime(algorithm: Algorithm, batch: Option<BatchSize>) -> 
 /// How long a server that stops waits for its peers to end their side, where they have nothing under way.
 pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a server that stops goes on with what is under way.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
-
 /// How long keyd accepts permits under one permit key.
 pub const PERMIT_KEY_LIFETIME: Duration = Duration::from_secs(600);
 

@@ -25,10 +25,34 @@ use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 /// For how long a request is asked for again whose permit keyd has forgotten: what is left of its time is enough for the last.
-const RESTART_PATIENCE: Duration = Duration::from_millis(400);
+const RESTART_PATIENCE: Duration = Duration::from_millis(700);
 
 /// How long it waits before that.
 const RESTART_PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether something is asked for again, because keyd was started anew and has forgotten the permit. policyd hears of it as
+/// we did, and asks keyd for another permit key.
+pub(crate) struct Again {
+    began: Instant,
+}
+
+impl Again {
+    pub(crate) fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+
+    /// Waits a moment when it is.
+    pub(crate) async fn is_due<T>(&self, outcome: &Result<T, ApiError>) -> bool {
+        let is_due =
+            matches!(outcome, Err(ApiError::PermitForgotten)) && self.began.elapsed() < RESTART_PATIENCE;
+        if is_due {
+            sleep(RESTART_PAUSE).await;
+        }
+        is_due
+    }
+}
 
 /// A request on its way through the stages.
 pub struct Stages<'a> {
@@ -93,27 +117,30 @@ impl<'a> Stages<'a> {
     /// Runs an operation, or says what is wrong with what should have been one.
     pub(crate) async fn run<O: Operation>(&mut self, parsed: Result<O, ApiError>) -> Result<Json, ApiError> {
         let operation = self.accepted(parsed).await?;
-        let began = Instant::now();
+        let again = Again::begin();
         loop {
-            let allowed = self.ask_for(operation.ask()).await?;
-            match operation.carry_out(allowed.grant, allowed.context).await {
-                // keyd was started anew. policyd hears of it as we did, and asks for another permit key.
-                Err(ApiError::PermitForgotten) if began.elapsed() < RESTART_PATIENCE => {
-                    sleep(RESTART_PAUSE).await;
-                }
-                outcome => return outcome,
+            let allowed = self.ask_since(&again, operation.ask()).await?;
+            let outcome = operation.carry_out(allowed.grant, allowed.context).await;
+            if !again.is_due(&outcome).await {
+                return outcome;
             }
         }
     }
 
     /// Has a question answered, with what it holds until the work is done.
     pub(crate) async fn ask_for(&mut self, ask: Ask) -> Result<Allowed<'a>, ApiError> {
+        self.ask_since(&Again::begin(), ask).await
+    }
+
+    /// The same, perhaps not for the first time, in the time it had then.
+    pub(crate) async fn ask_since(&mut self, again: &Again, ask: Ask) -> Result<Allowed<'a>, ApiError> {
         let is_change = ask.is_change();
-        let deadline = Deadline::after(if is_change {
+        let budget = if is_change {
             LIFECYCLE_DEADLINE
         } else {
             REQUEST_DEADLINE
-        });
+        };
+        let deadline = Deadline::since(again.began, budget);
         // policyd's answer to these means that the change is done, so the rate is looked at before the question.
         let change = if is_change {
             self.recognise().await?;

@@ -1,5 +1,7 @@
 //! Listening addresses, and telling them to whoever asked for any free port.
 
+use chancel_sandbox::inherited;
+use chancel_service::manager::Manager;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -27,14 +29,46 @@ pub enum AddressError {
     },
 }
 
-/// Takes an address and writes what it has become to a file, which appears whole. From here on the kernel
-/// accepts connections; they wait until the gateway serves.
+/// The name under which the service manager keeps the API's socket.
+const KEPT: &str = "api";
+
+/// Takes the API's address: the socket of the process before this one, which the service manager has kept, or a new one for
+/// it to keep. So who connects while the gateway is started anew waits in line.
+pub fn take_kept(
+    address: SocketAddr,
+    file: Option<&Path>,
+    manager: &Manager,
+) -> Result<TcpListener, AddressError> {
+    let failed = |source| AddressError::Listen { address, source };
+    let listener = match inherited::tcp_listener(address).map_err(failed)? {
+        Some(listener) => listener,
+        None => {
+            // What it keeps is at another address than is wanted now, and may be in the way.
+            manager.release(KEPT).map_err(failed)?;
+            let listener = TcpListener::bind(address).map_err(failed)?;
+            manager.keep(KEPT, &listener).map_err(failed)?;
+            listener
+        }
+    };
+    told(listener, address, file)
+}
+
+/// Takes an address. From here on the kernel accepts connections; they wait until the gateway serves.
 pub fn take(address: SocketAddr, file: Option<&Path>) -> Result<TcpListener, AddressError> {
-    let listen = |source| AddressError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(listen)?;
-    listener.set_nonblocking(true).map_err(listen)?;
+    let listener = TcpListener::bind(address).map_err(|source| AddressError::Listen { address, source })?;
+    told(listener, address, file)
+}
+
+/// Writes what an address has become to a file, which appears whole.
+fn told(
+    listener: TcpListener,
+    address: SocketAddr,
+    file: Option<&Path>,
+) -> Result<TcpListener, AddressError> {
+    let failed = |source| AddressError::Listen { address, source };
+    listener.set_nonblocking(true).map_err(failed)?;
     if let Some(path) = file {
-        let taken = listener.local_addr().map_err(listen)?;
+        let taken = listener.local_addr().map_err(failed)?;
         let mut unfinished = OsString::from(path);
         unfinished.push(".tmp");
         fs::write(&unfinished, format!("{taken}\n"))

@@ -9,7 +9,7 @@ use crate::api::{Field, Query};
 use crate::error::ApiError;
 use crate::keyd_client::Use;
 use crate::limits::MAX_STREAM;
-use crate::pipeline::asking::{Allowed, Stages};
+use crate::pipeline::asking::{Again, Allowed, Stages};
 use chancel_domain::{Family, Operation};
 use chancel_wire::encode;
 use chancel_wire::keyd::UseInput;
@@ -50,27 +50,30 @@ pub(super) async fn run(
         head: &head,
         aad: &aad,
     }));
-    let Allowed { context, grant, .. } = stages
-        .ask_for(Ask::Use {
+    let open = |key: &[u8]| Some(Opener::new(<&[u8; KEY_LEN]>::try_from(key).ok()?, prefix));
+    let again = Again::begin();
+    let (context, opener) = loop {
+        let ask = Ask::Use {
             operation: Operation::Decrypt,
             algorithm: named.algorithm,
             version: Some(version),
             payload: Some(PayloadDigest::of(&input)),
             batch: None,
-        })
-        .await?;
-    let granted = grant.private_key()?;
+        };
+        let Allowed { context, grant, .. } = stages.ask_since(&again, ask).await?;
+        let what = Use {
+            authority: grant.private_key()?.authority,
+            input: &input,
+            operation: Operation::Decrypt,
+            request: context.request,
+        };
+        let opener = context.keyd.use_key(what, context.deadline, open).await;
+        if !again.is_due(&opener).await {
+            break (context, opener?.ok_or(ApiError::Internal)?);
+        }
+    };
     // Not before: who may not decrypt holds nothing.
     let claims = stages.claim_stream(declared).await?;
-    let what = Use {
-        authority: granted.authority,
-        input: &input,
-        operation: Operation::Decrypt,
-        request: context.request,
-    };
-    let open = |key: &[u8]| Some(Opener::new(<&[u8; KEY_LEN]>::try_from(key).ok()?, prefix));
-    let opener = context.keyd.use_key(what, context.deadline, open).await?;
-    let opener = opener.ok_or(ApiError::Internal)?;
     // The first segment is opened before anything is answered: a wrong stream is an error, and not half an answer.
     let (first, opener) = next_segment(&mut pieces, opener).await?;
     // First let go of the body, then take it along.

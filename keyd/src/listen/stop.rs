@@ -20,13 +20,6 @@ pub fn stop() -> io::Result<(Stopper, Stop)> {
     Ok((Stopper(writer), Stop(reader)))
 }
 
-impl Stop {
-    /// What to wait for; nothing, for who has heard of it.
-    pub fn unless(&self, has_heard: bool) -> Option<BorrowedFd<'_>> {
-        (!has_heard).then(|| self.0.as_fd())
-    }
-}
-
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -163,34 +163,18 @@ impl Calls {
         fail(failed, error);
     }
 
-    /// A connection on which nothing more is asked: frames that it did not begin are queued again. Returns the calls whose
-    /// answers it still owes.
-    pub(super) fn left(&self, unsent: VecDeque<Queued>) -> HashSet<u64> {
+    /// A connection on which nothing more is asked: frames that it did not begin are queued again. Takes out those whom it
+    /// still owes an answer: what becomes of the connections after it is nothing to them.
+    pub(super) fn left(&self, unsent: VecDeque<Queued>) -> Owed {
         let mut state = self.lock();
         let mut queue = unsent;
         queue.append(&mut state.queue);
+        let kept: HashSet<u64> = queue.iter().map(|frame| frame.correlation).collect();
         state.queue = queue;
-        let queued: HashSet<u64> = state.queue.iter().map(|frame| frame.correlation).collect();
-        let owed = state.waiting.keys().filter(|call| !queued.contains(call));
-        owed.copied().collect()
-    }
-
-    /// Whether any of these calls waits.
-    pub(super) fn wait_for_any(&self, calls: &HashSet<u64>) -> bool {
-        let state = self.lock();
-        calls.iter().any(|call| state.waiting.contains_key(call))
-    }
-
-    /// These calls get no answer any more.
-    pub(super) fn give_up(&self, calls: &HashSet<u64>) {
-        let failed: Vec<_> = {
-            let mut state = self.lock();
-            calls
-                .iter()
-                .filter_map(|call| state.waiting.remove(call))
-                .collect()
-        };
-        fail(failed, CallError::Lost);
+        let owed = state
+            .waiting
+            .extract_if(|correlation, _| !kept.contains(correlation));
+        Owed(owed.collect())
     }
 
     /// No connection is to be expected shortly: all who wait fail, and so do new calls, at once.
@@ -235,6 +219,32 @@ impl State {
         } else {
             self.task.clone()
         }
+    }
+}
+
+/// Those whom a connection owes an answer on which nothing more is asked. Whoever is left when it is dropped gets none.
+pub(super) struct Owed(HashMap<u64, oneshot::Sender<Outcome>>);
+
+impl Owed {
+    /// Whether nobody waits any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.0.values().all(oneshot::Sender::is_closed)
+    }
+
+    pub(super) fn settle(&mut self, correlation: u64, answer: Answer) {
+        if let Some(caller) = self.0.remove(&correlation) {
+            // A caller that has gone meanwhile needs no answer.
+            let _ = caller.send(Ok(answer));
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        fail(
+            self.0.drain().map(|(_, caller)| caller).collect(),
+            CallError::Lost,
+        );
     }
 }
 

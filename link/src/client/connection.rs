@@ -1,13 +1,13 @@
 //! One established connection: writes what callers queue, hands out what arrives, and notices a peer that
 //! has stopped working. All of it in one task without channels, so that a call costs one wake-up here.
 
-use super::calls::{Calls, PING};
+use super::calls::{Calls, Owed, PING};
 use super::{Answer, CallError};
 use crate::outbox::{Outbox, Queued};
 use crate::stream::Stream;
 use chancel_wire::frame::{self, FrameBuffer};
-use chancel_wire::limits::MAX_BATCH_FRAME_BODY;
-use std::collections::{HashSet, VecDeque};
+use chancel_wire::limits::{GOODBYE_TIMEOUT, MAX_BATCH_FRAME_BODY};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use zeroize::Zeroizing;
 
 /// How a connection ended.
@@ -44,8 +44,8 @@ pub(super) struct Connection<'a> {
     settled: Settled,
     /// Frames wait until everything else that is ready has run, so that they leave together.
     gathering: bool,
-    /// The peer has said goodbye.
-    leaving: bool,
+    /// The peer has said goodbye, and until when it has to take what was on its way.
+    leaving: Option<Pin<Box<Sleep>>>,
     watchdog: Watchdog,
 }
 
@@ -64,15 +64,18 @@ pub(super) struct Rest {
 
 impl Rest {
     /// Hands out answers until all that are owed are there, or the connection ends.
-    pub(super) async fn run(mut self, calls: &Calls, owed: &HashSet<u64>) {
-        let mut settled = Vec::new();
-        while calls.wait_for_any(owed) {
+    pub(super) async fn run(mut self, mut owed: Owed) {
+        while !owed.is_settled() {
             match self.stream.read(self.incoming.spare()).await {
                 Ok(count) if count > 0 => self.incoming.filled(count),
                 _ => return,
             }
-            if hand_out(&mut self.incoming, calls, &mut settled).is_err() {
-                return;
+            loop {
+                match self.incoming.next_frame() {
+                    Ok(Some(frame)) => owed.settle(frame.correlation, Answer::new(frame.body)),
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
             }
         }
     }
@@ -87,7 +90,7 @@ impl<'a> Connection<'a> {
             outbox: Outbox::default(),
             settled: Vec::new(),
             gathering: false,
-            leaving: false,
+            leaving: None,
             watchdog: Watchdog::new(silence_limit),
         }
     }
@@ -109,7 +112,10 @@ impl<'a> Connection<'a> {
         if let Poll::Ready(ending) = self.poll_incoming(cx) {
             return Poll::Ready(ending);
         }
-        if self.leaving {
+        if let Some(end) = &mut self.leaving {
+            if end.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ending::Hung);
+            }
             return self.poll_leave(cx);
         }
         let backlog = self.calls.look(cx.waker());
@@ -166,7 +172,8 @@ impl<'a> Connection<'a> {
             self.incoming.filled(count);
             self.watchdog.heard();
             match hand_out(&mut self.incoming, self.calls, &mut self.settled) {
-                Ok(leaving) => self.leaving |= leaving,
+                Ok(true) => self.leaving = Some(Box::pin(sleep(GOODBYE_TIMEOUT))),
+                Ok(false) => {}
                 Err(_) => return Poll::Ready(Ending::Malformed),
             }
         }

@@ -22,6 +22,8 @@ const RESTART_GRACE: Duration = Duration::from_millis(500);
 /// The same after a peer that said goodbye: it finishes what is under way before another takes its place. Less than a request
 /// of the data path may take, so that whoever stopped for good is known to be away before the first of them gives up.
 const LEAVE_GRACE: Duration = Duration::from_millis(700);
+/// No server takes longer to answer what it was sent before it stopped.
+const LONGEST_STOP: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A connection that lived this long ends a series of failures.
@@ -51,27 +53,27 @@ pub(super) async fn keep_connected(
                 counter.send_modify(|count| *count += 1);
                 let since = Instant::now();
                 let ended = Connection::new(stream, &calls, silence_limit).run().await;
-                let (ending, unsent) = (ended.ending, ended.unsent);
-                let (error, grace) = match ending {
+                let lived = since.elapsed();
+                match ended.ending {
                     Ending::Closed => break,
                     Ending::Leaving => {
                         info!(peer = %endpoint, "the peer stops; connecting to what comes after it");
-                        let (calls, owed) = (calls.clone(), calls.left(unsent));
-                        tokio::spawn(async move {
-                            // No longer than the peer takes; then its socket ends.
-                            ended.rest.run(&calls, &owed).await;
-                            calls.give_up(&owed);
-                        });
-                        outage.begin(LEAVE_GRACE, true);
-                        continue;
+                        // No longer than the peer takes to stop.
+                        let rest = ended.rest.run(calls.left(ended.unsent));
+                        tokio::spawn(timeout(LONGEST_STOP, rest));
+                        outage.begin(LEAVE_GRACE, true, lived);
                     }
-                    // A hung peer is not about to return.
-                    Ending::Hung => (CallError::Hung, Duration::ZERO),
-                    _ => (CallError::Lost, RESTART_GRACE),
-                };
-                warn!(peer = %endpoint, reason = %ending, "connection lost");
-                calls.lost(unsent, error, !grace.is_zero());
-                outage.begin(grace, since.elapsed() >= SETTLED_AFTER);
+                    ending => {
+                        let (error, grace) = match ending {
+                            // A hung peer is not about to return.
+                            Ending::Hung => (CallError::Hung, Duration::ZERO),
+                            _ => (CallError::Lost, RESTART_GRACE),
+                        };
+                        warn!(peer = %endpoint, reason = %ending, "connection lost");
+                        calls.lost(ended.unsent, error, !grace.is_zero());
+                        outage.begin(grace, false, lived);
+                    }
+                }
             }
             Err(error) => outage.failed(&endpoint, &calls, &error),
         }
@@ -114,12 +116,16 @@ impl Outage {
         }
     }
 
-    fn begin(&mut self, grace: Duration, settled: bool) {
+    fn begin(&mut self, grace: Duration, is_announced: bool, lived: Duration) {
         self.grace = (!grace.is_zero()).then(|| Instant::now() + grace);
         self.reported = false;
-        self.is_announced = grace == LEAVE_GRACE;
+        self.is_announced = is_announced;
         // A peer that accepts and hangs up again and again is not asked in a hot loop.
-        self.failures = if settled { 0 } else { self.failures + 1 };
+        self.failures = if lived >= SETTLED_AFTER {
+            0
+        } else {
+            self.failures + 1
+        };
     }
 
     fn failed(&mut self, endpoint: &Endpoint, calls: &Calls, error: &ConnectError) {

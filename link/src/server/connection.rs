@@ -53,10 +53,15 @@ pub(super) async fn serve<H: Handler>(
         held: Held::default(),
         later: JoinSet::new(),
     };
-    let outcome = connection.run(stopped).await;
-    // What was begun is finished although nobody hears of it: half a change would be worse.
-    connection.later.detach_all();
-    outcome
+    connection.run(stopped).await
+}
+
+impl<H> Drop for Connection<'_, H> {
+    /// What was begun is finished although nobody hears of it: half a change would be worse. Also when the server has no
+    /// more patience with the connection.
+    fn drop(&mut self) {
+        self.later.detach_all();
+    }
 }
 
 impl<H: Handler> Connection<'_, H> {

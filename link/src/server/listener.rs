@@ -4,6 +4,7 @@
 use super::admission::{Admission, Refused};
 use super::{Handler, Refusal, Refusals, connection};
 use crate::stream::Stream;
+use chancel_wire::limits::LIFECYCLE_DEADLINE;
 use std::fs::{self, Permissions};
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -21,8 +22,8 @@ use tracing::{debug, error, warn};
 /// Connections at once. A service needs one a peer, and operators few.
 pub const MAX_CONNECTIONS: usize = 64;
 
-/// How long work under way may take when the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long work under way may take when the server stops: as long as the longest, a change of keys.
+const DRAIN_TIMEOUT: Duration = LIFECYCLE_DEADLINE.saturating_add(Duration::from_secs(2));
 
 /// How long accepting rests when the system is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

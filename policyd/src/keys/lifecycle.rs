@@ -237,6 +237,24 @@ impl Lifecycle {
         Ok(true)
     }
 
+    /// Destroys the file of a destroyed key that has come back, as out of a backup: its owner was told that it is gone.
+    /// `false` when there is no such key.
+    ///
+    /// # Errors
+    /// [`Failure`]; the file is then left to the next comparison.
+    pub async fn destroy_again(&self, key: KeyIdentity) -> Result<bool, Failure> {
+        let _lock = self.locks.lock(key.tenant, key.algorithm, PATIENCE).await?;
+        if self.reader.look(|view| view.walk().was_destroyed(&key))? != Some(true) {
+            return Ok(false);
+        }
+        self.recorder
+            .announce(destruction("key-destruction-begun", &key))
+            .await?;
+        self.keyd.destroy(key).await?;
+        self.recorder.announce(destruction("key-destroyed", &key)).await?;
+        Ok(true)
+    }
+
     /// Destroys a private key whose date has come: first keyd's file, then the row says so. A crash in between is made up
     /// for by doing it again; `false` when it is not to be destroyed after all.
     ///

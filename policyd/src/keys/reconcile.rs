@@ -163,11 +163,11 @@ impl Reconciler {
         match self.reader.look(|view| view.walk().was_destroyed(&key))? {
             // Made since the rows were read: not a finding.
             Some(false) => {}
-            // Back from a backup: its owner was told that it is gone.
             Some(true) => {
-                self.keyd.destroy(key).await?;
-                found.rolled_back += 1;
-                log_warning("file of a destroyed key had come back, destroyed again", &key);
+                if self.lifecycle.destroy_again(key).await? {
+                    found.rolled_back += 1;
+                    log_warning("file of a destroyed key had come back, destroyed again", &key);
+                }
             }
             None => {
                 found.unclaimed += 1;

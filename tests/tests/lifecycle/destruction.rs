@@ -172,6 +172,12 @@ fn the_file_of_a_destroyed_key_that_comes_back_from_a_backup_is_destroyed_again(
         (found["rolled_back"] == 1 && found["unclaimed"] == 0).then_some(())
     });
     assert!(is_destroyed(party.api.key(KEM, 1).map(|key| key.status)));
+    let decisions = system.records(LedgerName::Decisions);
+    for what in ["key-destruction-begun", "key-destroyed"] {
+        assert_eq!(decisions.changes(what).len(), 2, "{what}");
+    }
+    let key = system.audit_key();
+    system.assert_sound(&key);
 }
 
 #[test]
