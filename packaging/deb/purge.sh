@@ -25,7 +25,11 @@ purge() { # WHAT DIRECTORY CREDENTIAL
     # Its contents and not itself: it may be a mounted file system, or a symbolic link.
     if [ -d "$directory" ]; then
         find "$directory/" -mindepth 1 -delete
-        rmdir "$directory" 2>/dev/null || echo "chancel: left: $directory, empty"
+        if [ -L "$directory" ]; then
+            rm "$directory"
+        else
+            rmdir "$directory" 2>/dev/null || echo "chancel: left: $directory, empty"
+        fi
     fi
 }
 
