@@ -18,7 +18,7 @@ before_boot_image() {
   in_image apt-get --quiet update >/dev/null
   said=$(in_image apt-get --quiet --yes install chancel-server) || wrong "apt install in an image: $said"
   check_equal "the image has no secret" "" \
-    "$(find "$machine/root/etc/chancel" -name '*.cred' -o -name '*.pem'; ls "$machine/root/var/lib/systemd/credential.secret" 2>/dev/null)"
+    "$(find "$machine"/root/{etc/chancel,var/lib/systemd} -name '*.cred' -o -name '*.pem' -o -name credential.secret)"
 }
 
 scenario_image() {
