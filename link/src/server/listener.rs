@@ -22,7 +22,7 @@ use tracing::{debug, error, warn};
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// How long work under way may take when the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long accepting rests when the system is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
