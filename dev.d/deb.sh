@@ -42,12 +42,14 @@ deb() {
   (cd "$output" && sha256sum -- *.deb)
 }
 
-# The version of Cargo.toml, as Debian sorts it: a pre-release comes before its release.
+# The version of Cargo.toml, as Debian sorts it: a pre-release comes before its release. What is made of anything but a
+# commit says so.
 deb_version() {
-  local version
+  local version changes
   version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
   [[ -n $version ]] || fail "no version in Cargo.toml"
-  printf '%s\n' "${version/-/\~}"
+  changes=$(git status --porcelain)
+  printf '%s%s\n' "${version/-/\~}" "${changes:++dirty}"
 }
 
 pack() { # BINARIES SCRATCH OUTPUT

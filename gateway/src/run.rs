@@ -406,3 +406,19 @@ fn existing_above(socket: &Path) -> &Path {
         .find(|above| above.is_dir())
         .unwrap_or(Path::new("/"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::DRAIN_TIMEOUT;
+
+    #[test]
+    fn the_unit_waits_longer_than_stopping_takes() {
+        let unit = include_str!("../../packaging/systemd/chancel-gateway.service");
+        let seconds = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("TimeoutStopSec="))
+            .unwrap();
+        assert!(Duration::from_secs(seconds.parse().unwrap()) > DRAIN_TIMEOUT);
+    }
+}

@@ -275,3 +275,22 @@ fn start_details(keyd: &Keyd, landlock: Enforced) -> StartDetails {
         ("audit_key_sha256", keyd.audit_key().fingerprint()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancel_wire::limits::{BATCH_DEADLINE, SLOW_DEADLINE};
+    use std::time::Duration;
+
+    #[test]
+    fn the_unit_waits_longer_than_stopping_takes() {
+        let unit = include_str!("../../packaging/systemd/chancel-keyd.service");
+        let seconds = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("TimeoutStopSec="))
+            .unwrap();
+        assert!(
+            Duration::from_secs(seconds.parse().unwrap()) > SLOW_DEADLINE + BATCH_DEADLINE + DRAIN_TIMEOUT
+        );
+    }
+}

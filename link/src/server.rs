@@ -10,7 +10,7 @@ mod listener;
 mod refusals;
 
 pub use admission::{Admission, AuthenticatedPeer, Expected, OperatorRule};
-pub use listener::{BindError, Listener, MAX_CONNECTIONS};
+pub use listener::{BindError, DRAIN_TIMEOUT, Listener, MAX_CONNECTIONS};
 pub use refusals::{Refusal, Refusals};
 
 use chancel_wire::frame;

@@ -278,3 +278,20 @@ fn existing_above(socket: &Path) -> &Path {
         .find(|above| above.is_dir())
         .unwrap_or(Path::new("/"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancel_link::server::DRAIN_TIMEOUT;
+    use std::time::Duration;
+
+    #[test]
+    fn the_unit_waits_longer_than_stopping_takes() {
+        let unit = include_str!("../../packaging/systemd/chancel-policyd.service");
+        let seconds = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("TimeoutStopSec="))
+            .unwrap();
+        assert!(Duration::from_secs(seconds.parse().unwrap()) > DRAIN_TIMEOUT + STOP_PATIENCE);
+    }
+}

@@ -48,3 +48,16 @@ ledgers_are_sound() {
     cp -r /var/lib/chancel-policyd/ledger /srv/audit/decisions
     chancel audit verify --decisions /srv/audit/decisions --uses /srv/audit/uses --public-key /srv/audit/key.pem'
 }
+
+# What a page that was installed tells its readers to type: the commands around that text.
+told() { # PAGE TEXT
+  awk -v text="$2" '
+    /^```/ { if (is_it) exit; is_code = !is_code; block = ""; next }
+    is_code { block = block $0 "\n"; if (index($0, text)) is_it = 1 }
+    END { if (is_it) printf "%s", block; else exit 1 }' "$machine/root/usr/share/doc/chancel/operations/$1"
+}
+
+typed() { # COMMANDS
+  inside bash -e -o pipefail -c "cd /srv
+$1"
+}

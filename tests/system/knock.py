@@ -2,6 +2,7 @@
 
     knock.py connect SOCKET              connects and says nothing; prints what the daemon does
     knock.py hello SOCKET ROLE [TOKEN]   introduces itself, with the bytes of that file or with none
+    knock.py crowd SOCKET...             connects to all of them without pause, from many processes, until it is ended
     knock.py attack API_KEY_FILE         as the gateway, with its tokens: asks policyd for a permit to sign, and keyd for
                                          signatures with none, with it, with it again, and for another message
 
@@ -40,6 +41,20 @@ def heard(connection, count):
     except (ConnectionResetError, BrokenPipeError):
         return "closed"
     return received
+
+
+def crowd(paths):
+    for _ in range(4):
+        if os.fork() == 0:
+            while True:
+                for path in paths:
+                    # Queued and let go: what is accepted of it is closed already.
+                    with socket.socket(socket.AF_UNIX) as connection:
+                        try:
+                            connection.connect(path)
+                        except (ConnectionRefusedError, FileNotFoundError):
+                            pass
+    os.wait()
 
 
 def hello(path, role, token=bytes(32)):
@@ -149,6 +164,8 @@ def main():
                 with open(arguments[2], "rb") as file:
                     token = file.read()
             print(hello(arguments[0], arguments[1], token)[1])
+        elif action == "crowd":
+            crowd(arguments)
         elif action == "attack":
             attack(*arguments)
         else:

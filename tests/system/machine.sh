@@ -50,13 +50,14 @@ machine_repository() { # DEBS
   machine_index
 }
 
-# Packages under their version with something behind it: what an upgrade or a downgrade looks like to dpkg.
+# Packages under their version with something behind it, in place of a `+dirty`: what an upgrade or a downgrade looks like
+# to dpkg.
 machine_repack() { # DEBS SUFFIX
   local deb
   for deb in "$1"/chancel*.deb; do
     rm -rf "$machine/package"
     dpkg-deb --raw-extract "$deb" "$machine/package"
-    sed -i -E -e "s/^Version: .*/&$2/" -e "/^Depends:/s/(chancel[a-z-]* \\(= [^)]*)\\)/\\1$2)/g" \
+    sed -i -E -e "s/^(Version: [^+]*).*/\\1$2/" -e "/^Depends:/s/(chancel[a-z-]* \\(= [^)+]*)[^)]*\\)/\\1$2)/g" \
       "$machine/package/DEBIAN/control"
     dpkg-deb --root-owner-group -Znone --build "$machine/package" "$machine/root/srv/repository/pool/" >/dev/null
   done

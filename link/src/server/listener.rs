@@ -23,7 +23,7 @@ use tracing::{debug, error, warn};
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// How long work under way may take when the server stops: as long as the longest, a change of keys.
-const DRAIN_TIMEOUT: Duration = LIFECYCLE_DEADLINE.saturating_add(Duration::from_secs(2));
+pub const DRAIN_TIMEOUT: Duration = LIFECYCLE_DEADLINE.saturating_add(Duration::from_secs(2));
 
 /// How long accepting rests when the system is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

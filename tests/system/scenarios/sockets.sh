@@ -8,6 +8,7 @@ scenario_sockets() {
   inside useradd stranger
   inside useradd --groups chancel-admin olga
   a_stranger_is_refused_before_a_byte_is_read
+  strangers_in_a_crowd_stop_nobody
   the_gateways_account_alone_opens_nothing
   the_admin_socket_is_for_its_group_alone
   code_in_the_gateway_uses_no_key_without_a_permit
@@ -32,6 +33,30 @@ a_stranger_is_refused_before_a_byte_is_read() {
     check_equal "a stranger who says nothing is closed at $socket" closed "$(knock stranger connect "$socket")"
     check_equal "and so is one who introduces itself" closed "$(knock stranger hello "$socket" gateway)"
   done
+}
+
+# The sockets are open to all by their permissions; this is what that costs.
+strangers_in_a_crowd_stop_nobody() {
+  local daemon
+  inside systemd-run --quiet --unit=crowd --uid=stranger \
+    python3 /srv/knock.py crowd "$keyd_socket" "$policyd_socket" "$admin_socket"
+  check "keyd is crowded" within 10 refuses_thousands
+  for daemon in "${daemons[@]}"; do
+    inside systemctl restart "$daemon"
+    check "service is back after a restart of $daemon in the crowd" within 15 works
+  done
+  check "and chancel status works" inside chancel status
+  check "the crowd is still there" inside systemctl is-active crowd
+  inside systemctl stop crowd
+}
+
+refuses_thousands() {
+  local refused
+  refused=$(inside python3 -c 'import urllib.request as u
+text = u.urlopen("http://127.0.0.1:9464/metrics").read().decode()
+print(sum(float(line.split()[-1]) for line in text.splitlines()
+          if line.startswith("chancel_keyd_connections_refused_total") and "wrong-account" in line))')
+  [[ ${refused%.*} -gt 2000 ]]
 }
 
 the_gateways_account_alone_opens_nothing() {

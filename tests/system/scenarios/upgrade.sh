@@ -46,7 +46,7 @@ an_upgrade_loses_no_answer() {
   upgraded_under_load
   # From this version on, its own units are at work at both ends.
   for number in 1 2 3; do
-    machine_repack "$machine/these" "+$number"
+    machine_repack "$machine/these" "+more$number"
     upgraded_under_load
     check_equal "while the gateway was started anew, connections waited" 0 "$(came "$result" refused)"
     [[ $was_short == no ]] || break
@@ -136,6 +136,7 @@ is_unharmed() { # VERSION
 going_back_below_the_oldest_reader_is_refused() {
   local now base said
   now=$(version)
+  # Of a tree with changes, too.
   base=${now%+*}
   # Of the same build, and of a version before what packaging/deb/oldest-reader says.
   machine_repack "$machine/these" '~older'
@@ -149,14 +150,14 @@ going_back_below_the_oldest_reader_is_refused() {
 }
 
 going_back_to_a_version_that_can_read_all_is_allowed() {
-  local now base
+  local now these
   now=$(version)
-  base=${now%+*}
+  these=$(dpkg-deb --field "$machine"/these/chancel_*.deb Version)
   machine_repack "$machine/these" '+newer'
   apt_ update >/dev/null
-  check "upgraded once more" install_version "$base+newer"
-  check "and back" install_version "$base"
-  is_unharmed "$base"
+  check "upgraded once more" install_version "${now%+*}+newer"
+  check "and back" install_version "$these"
+  is_unharmed "$these"
 }
 
 # Whatever brought it there: a backup, or a package that was removed first.
@@ -164,7 +165,7 @@ a_version_that_cannot_read_the_database_is_not_installed() {
   local now said
   now=$(version)
   schema 9999
-  if said=$(install_version "$now+newer"); then
+  if said=$(install_version "${now%+*}+newer"); then
     wrong "installed over a database that it cannot read: $said"
   fi
   check_contains "a version that cannot read the database is not installed, with the reason" \

@@ -32,7 +32,7 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
         }
         Look::Seen(word) if facts.has_tpm => Finding::warn(
             format!("sealed by '{word}', and this machine has a TPM"),
-            "seal them anew with the TPM: a copy of this disk opens them",
+            "/usr/libexec/chancel/credentials reseal seals them with it too: a copy of this disk opens them as they are",
         ),
         Look::Seen(word) => Finding::ok(format!(
             "sealed by '{word}': whoever has a copy of the whole disk can open them; this machine has no TPM"
