@@ -2,20 +2,14 @@
 # Packages installed into a file system that is not running, as images are made: no secret is in the image, and each
 # machine that boots it makes its own.
 
-in_image() { chroot "$machine/root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@" 2>&1; }
-
 before_boot_image() {
-  local said
-  in_image apt-get --quiet update >/dev/null
-  said=$(in_image apt-get --quiet --yes install chancel-server) || wrong "apt install in an image: $said"
+  installed_in_image
   check_equal "the image has no secret" "" "$(find "$machine/root/etc/chancel" -name '*.cred' -o -name '*.pem')"
 }
 
 scenario_image() {
   local names
-  # Nobody waits for them here as apt does, so they may still be starting.
-  check "the three services start by themselves" within 20 \
-    inside systemctl is-active chancel-keyd chancel-policyd chancel-gateway
+  started_by_themselves
   check "chancel status works" inside chancel status
   names=$(inside sh -c 'cd /etc/chancel/credentials && ls *.cred' | xargs)
   check_equal "and has made its secrets" \
