@@ -57,6 +57,10 @@ setup() {
     need gnupg "signs it" command -v gpg
     need iproute2 "gives the machines a network" command -v ip
     need procps "finds their first process" command -v pgrep
+    need qemu-system-x86 "boots Debian in virtual machines" command -v qemu-system-x86_64
+    need swtpm "gives them a TPM" command -v swtpm
+    need e2fsprogs "makes their disks" command -v mkfs.ext4
+    need openssh-client "runs programs in them" command -v ssh
   fi
   if ((${#missing_packages[@]} > 0)); then
     install_missing

@@ -4,10 +4,14 @@ trusts.
     call.py URL API_KEY_FILE generate | seal FILE | open FILE
     call.py URL - fingerprint           of the certificate it is served with
     call.py URL API_KEY_FILE work FILE  signs until it is ended; FILE gets how many, and the last one's request id
+    call.py URL API_KEY_FILE grow FILE  makes key after key until there is no answer; FILE gets a line of what was sealed
+                                        with each, when it was
+    call.py URL API_KEY_FILE open-each FILE    opens what those lines say; prints how many
 """
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import socket
@@ -19,7 +23,7 @@ import urllib.request
 
 PLAINTEXT = b"kept across everything"
 MESSAGE = base64.b64encode(b"hello").decode()
-TRUSTED = "/etc/chancel/tls/chain.pem"
+TRUSTED = os.environ.get("SSL_CERT_FILE", "/etc/chancel/tls/chain.pem")
 
 
 def post(url, key, path, body, whole=False):
@@ -56,6 +60,27 @@ def work(url, key, path):
         os.replace(path + ".new", path)
 
 
+def seal(url, key):
+    sealed = post(url, key, "/api/v1/kem/encrypt", {"plaintext": base64.b64encode(PLAINTEXT).decode()})
+    return json.dumps({name: sealed[name] for name in ("ciphertext", "key_version")})
+
+
+def unseal(url, key, sealed):
+    opened = post(url, key, "/api/v1/kem/decrypt", json.loads(sealed))
+    if base64.b64decode(opened["plaintext"]) != PLAINTEXT:
+        sys.exit("another plaintext")
+
+
+def grow(url, key, path):
+    with open(path, "w", encoding="ascii") as file:
+        while True:
+            try:
+                post(url, key, "/api/v1/kms/keys/rotate", {"algorithm": "Kyber768"})
+                print(seal(url, key), file=file, flush=True)
+            except (OSError, http.client.HTTPException):
+                return
+
+
 def main():
     url, key_file, action, *arguments = sys.argv[1:]
     if action == "fingerprint":
@@ -67,20 +92,25 @@ def main():
         for algorithm in ("Kyber768", "Dilithium3"):
             post(url, key, "/api/v1/kms/keys/generate", {"algorithm": algorithm})
     elif action == "seal":
-        sealed = post(url, key, "/api/v1/kem/encrypt", {"plaintext": base64.b64encode(PLAINTEXT).decode()})
         with open(arguments[0], "w", encoding="ascii") as file:
-            json.dump({name: sealed[name] for name in ("ciphertext", "key_version")}, file)
+            file.write(seal(url, key))
     elif action == "open":
         with open(arguments[0], encoding="ascii") as file:
-            opened = post(url, key, "/api/v1/kem/decrypt", json.load(file))
-        if base64.b64decode(opened["plaintext"]) != PLAINTEXT:
-            sys.exit("another plaintext")
+            unseal(url, key, file.read())
         signed = post(url, key, "/api/v1/signature/sign", {"message": MESSAGE})
         question = {"message": MESSAGE, "signature": signed["signature"], "key_version": signed["key_version"]}
         if post(url, key, "/api/v1/signature/verify", question)["valid"] is not True:
             sys.exit("not valid")
     elif action == "work":
         work(url, key, *arguments)
+    elif action == "grow":
+        grow(url, key, *arguments)
+    elif action == "open-each":
+        with open(arguments[0], encoding="ascii") as file:
+            lines = file.read().splitlines()
+        for line in lines:
+            unseal(url, key, line)
+        print(len(lines))
     else:
         sys.exit(f"unknown: {action}")
 

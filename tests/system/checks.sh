@@ -46,16 +46,17 @@ check_equal() { # WHAT EXPECTED FOUND
   passed "$1"
 }
 
+# Nothing is in everything: a part that could not be found out is not there.
 check_contains() { # WHAT PART WHOLE
-  [[ $3 == *"$2"* ]] || wrong "$1
+  [[ -n $2 && $3 == *"$2"* ]] || wrong "$1
   not found: $2
   in:        $3"
   passed "$1"
 }
 
-# Tries until it succeeds, for that many seconds.
+# Tries until it succeeds, for that many seconds of a machine that is as fast as this host.
 within() { # SECONDS COMMAND...
-  local deadline=$((SECONDS + $1))
+  local deadline=$((SECONDS + $1 * patience))
   shift
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < deadline)) || return 1

@@ -1,6 +1,7 @@
 """Asks the gateway without pause until FILE.stop exists, and counts what becomes of each request.
 
-    load.py URL API_KEY_FILE FILE      writes what came of it to FILE, as JSON
+    load.py URL API_KEY_FILE FILE      writes what came of it to FILE, as JSON; and as it comes a line to FILE.answered for
+                                       each answer: to what, and its request id
 
 Half of the clients keep their connection, the others make one for each request. A request is never sent twice, so that
 none that got lost is made good unseen."""
@@ -16,18 +17,19 @@ import threading
 import time
 import urllib.parse
 
-TRUSTED = "/etc/chancel/tls/chain.pem"
+TRUSTED = os.environ.get("SSL_CERT_FILE", "/etc/chancel/tls/chain.pem")
 PLAINTEXT = base64.b64encode(b"while it is upgraded").decode()
 
 
 class Client(threading.Thread):
-    def __init__(self, url, key, stop, keeps):
+    def __init__(self, url, key, stop, keeps, answered):
         super().__init__()
         self.place = urllib.parse.urlsplit(url)
         self.headers = {"content-type": "application/json", "x-api-key": key}
         self.context = ssl.create_default_context(cafile=TRUSTED)
         self.stop = stop
         self.keeps = keeps
+        self.answered = answered
         self.connection = None
         self.asked_over_it = 0
         self.counts = collections.Counter()
@@ -64,7 +66,12 @@ class Client(threading.Thread):
         self.counts["answered" if answer.status == 200 else str(answer.status)] += 1
         if not self.keeps or answer.will_close:
             self.close()
-        return json.loads(text)["data"] if answer.status == 200 else None
+        if answer.status != 200:
+            return None
+        said = json.loads(text)
+        # One write for a line, so that lines of several clients do not mix.
+        self.answered.write(f"{path} {said['request_id']}\n".encode())
+        return said["data"]
 
     def close(self):
         self.connection.close()
@@ -99,7 +106,8 @@ def main():
     with open(key_file, encoding="ascii") as file:
         key = file.read().strip()
     stop = threading.Event()
-    clients = [Client(url, key, stop, keeps) for keeps in (True, True, False, False)]
+    answered = open(path + ".answered", "wb", buffering=0)
+    clients = [Client(url, key, stop, keeps, answered) for keeps in (True, True, False, False)]
     for client in clients:
         client.start()
     with open(path + ".begun", "w", encoding="ascii"):

@@ -1,9 +1,15 @@
 # shellcheck shell=bash
-# One Debian machine, booted: a root on a tmpfs, and systemd as its first process in a container. Sourced by ./run.
+# One Debian machine: made, booted, switched off, lost. A container (container.sh) or a virtual machine (virtual.sh): what
+# differs is there, in functions that begin with the kind's name. Sourced by ./run.
 
-# Where the root lies, the process of the container on this host, and its first process.
+# container or virtual; what is in its root, and how much longer than on this host things may take in it.
+kind=
+packages=
+patience=1
+# Where its files lie. Until it is booted its root is in $machine/root; a container's stays there.
 machine=
-container=
+# The process of this host that ends with it, and one that is in its network.
+holder=
 leader=
 
 die() {
@@ -14,19 +20,21 @@ die() {
 # A root with what a server has at least, made once and kept: the mirror is asked no more than that.
 machine_tarball() { # SUITE
   local tarball=${XDG_CACHE_HOME:-$HOME/.cache}/chancel/roots/$1.tar
+  [[ $kind == container ]] || tarball=${tarball%.tar}-$kind.tar
   if [[ ! -s $tarball ]]; then
     mkdir -p "$(dirname "$tarball")"
     # Under its own name when it is whole: half a root is a puzzle.
-    mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus,python3,openssl,ca-certificates,procps \
-      "$1" "$tarball.new.tar" >&2
-    mv "$tarball.new.tar" "$tarball"
+    mmdebstrap --quiet --variant=minbase --include="$packages" "$1" "$tarball.$$.tar" >&2
+    mv "$tarball.$$.tar" "$tarball"
   fi
   printf '%s\n' "$tarball"
 }
 
-machine_make() { # SUITE
+machine_make() { # KIND SUITE
   local tarball
-  tarball=$(machine_tarball "$1")
+  kind=$1
+  "${kind}_begin"
+  tarball=$(machine_tarball "$2")
   machine=$(mktemp -d /dev/shm/chancel-system.XXXXXXXX)
   mkdir "$machine/root"
   tar --extract --file "$tarball" --directory "$machine/root" --numeric-owner
@@ -76,94 +84,70 @@ machine_index() {
   )
 }
 
-# In a mount namespace of its own with a cgroup2 tree of its own, whatever the host has. The capabilities and system
-# calls are those that a machine has and nspawn takes away: without them secret memory, Landlock and seccomp fail.
-# shellcheck disable=SC2016 # the inner shell expands
-readonly machine_inside='
-set -eu
-umount -R /sys/fs/cgroup
-mount -t cgroup2 none /sys/fs/cgroup
-group=/sys/fs/cgroup/$(basename "$1")
-mkdir "$group" "$group/container"
-echo $$ >"$group/container/cgroup.procs"
-mkdir -p /run/systemd/nspawn
-export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
-systemd-nspawn --quiet --boot --register=no --keep-unit --machine=chancel-test --directory="$1/root" \
-  --link-journal=no --resolv-conf=off --timezone=off --private-network --console=pipe \
-  --capability=CAP_IPC_LOCK,CAP_BPF,CAP_PERFMON,CAP_SYS_RESOURCE \
-  --system-call-filter="@memlock memfd_secret landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp \
-bpf keyctl add_key request_key" \
-  </dev/null >"$1/console" 2>&1 &
-echo $! >"$1/nspawn.pid"
-wait $! || true
-echo $$ >/sys/fs/cgroup/cgroup.procs
-find "$group" -depth -type d -exec rmdir {} + || true
-'
-
 machine_boot() {
-  local deadline=$((SECONDS + 60)) state nspawn
-  rm -f "$machine/nspawn.pid"
-  setsid unshare --mount --propagation private bash -c "$machine_inside" inside "$machine" &
-  container=$!
-  leader=
+  local deadline=$((SECONDS + 60 * patience)) state
+  "${kind}_start"
   until [[ -n $leader ]]; do
-    ((SECONDS < deadline)) || die "no container: $(tail -n 5 "$machine/console")"
-    kill -0 "$container" 2>/dev/null || die "the container ended: $(tail -n 5 "$machine/console")"
+    machine_has_until "$deadline" "no machine"
     sleep 0.1
-    [[ -s $machine/nspawn.pid ]] || continue
-    nspawn=$(<"$machine/nspawn.pid")
-    leader=$(pgrep --parent "$nspawn" --exact systemd || true)
+    "${kind}_find_leader"
   done
   until state=$(inside systemctl is-system-running 2>/dev/null) || [[ $state == degraded ]]; do
-    ((SECONDS < deadline)) || die "not booted: '$state'; $(tail -n 5 "$machine/console")"
+    machine_has_until "$deadline" "not booted: '$state'"
     sleep 0.1
   done
+}
+
+machine_has_until() { # DEADLINE WHAT
+  local said
+  said=$(tail -n 5 "$machine/console" 2>/dev/null || true)
+  ((SECONDS < $1)) || die "$2: $said"
+  kill -0 "$holder" 2>/dev/null || die "the machine ended: $said"
 }
 
 # Runs a program in the machine as its root.
 inside() {
-  nsenter --target "$leader" --all -- \
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+  "${kind}_inside" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 machine_off() {
+  # A scenario may have ended with its end.
+  [[ -n $holder ]] || return 0
   inside systemctl poweroff 2>/dev/null || true
   machine_gone
 }
 
-# All of it at once: whatever runs in it gets no signal that it could act on, and systemd stops nothing.
+# All of it at once: whatever runs in it gets no signal that it could act on, and systemd stops nothing. A virtual machine
+# loses besides what its disk was not told to keep.
 machine_crash() {
   kill -KILL "$leader"
   machine_gone
 }
 
 machine_gone() {
-  local deadline=$((SECONDS + 60))
-  while kill -0 "$container" 2>/dev/null; do
+  local deadline=$((SECONDS + 60 * patience))
+  while kill -0 "$holder" 2>/dev/null; do
     ((SECONDS < deadline)) || die "does not power off"
     sleep 0.1
   done
-  wait "$container" || true
-  container=
+  wait "$holder" 2>/dev/null || true
+  holder=
   leader=
+  "${kind}_ended"
 }
 
 machine_remove() {
-  local nspawn
   [[ -n $machine ]] || return 0
-  if [[ ${keep:-no} == yes && -n $container ]]; then
-    printf 'kept, running: nsenter --target %s --all; files in %s\n' "$leader" "$machine"
+  if [[ ${keep:-no} == yes && -n $holder ]]; then
+    printf 'kept, running: %s; files in %s\n' "$("${kind}_entrance")" "$machine"
     machine=
     return 0
   fi
-  if [[ -n $container ]] && kill -0 "$container" 2>/dev/null; then
-    # The first process of a container takes everything in it along.
-    nspawn=$(cat "$machine/nspawn.pid" 2>/dev/null || true)
-    [[ -z $leader ]] || kill -KILL "$leader" 2>/dev/null || true
-    [[ -z $nspawn ]] || kill -TERM "$nspawn" 2>/dev/null || true
-    wait "$container" 2>/dev/null || true
+  if [[ -n $holder ]] && kill -0 "$holder" 2>/dev/null; then
+    "${kind}_kill"
+    wait "$holder" 2>/dev/null || true
   fi
-  container=
+  holder=
   leader=
   rm -rf --one-file-system "$machine"
   machine=
