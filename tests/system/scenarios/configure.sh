@@ -5,6 +5,7 @@
 scenario_configure() {
   installed_and_in_use
   takes_another_certificate
+  makes_one_by_itself
   listens_elsewhere
   listens_without_ipv6
   options_are_what_they_say
@@ -54,7 +55,7 @@ half_of_a_pair() {
   check_contains "and its log says what mends it" "give both anew: chancel tls import CHAIN.pem KEY.pem" "$said"
   inside mv /etc/chancel/tls/chain.pem /run/kept.pem
   check_not "half of a pair is no reason to make a new one" inside systemctl restart chancel-gateway
-  said=$(inside chancel doctor || true)
+  said=$(inside chancel doctor 2>/dev/null || true)
   check_contains "which the doctor knows" "do: chancel tls import brings one, with its key" "$said"
   check_not "nor promises" grep -q self-signed <<<"$said"
   inside systemctl stop chancel-gateway
@@ -68,7 +69,7 @@ half_of_a_pair() {
 while_the_gateway_hears_nothing() {
   local said
   inside sh -c 'mkdir -p /run/systemd/system/chancel-gateway.service.d &&
-    printf "[Service]\nExecReload=\nExecReload=/bin/true\n" >/run/systemd/system/chancel-gateway.service.d/deaf.conf &&
+    printf "[Service]\nExecReload=\nExecReload=+/bin/true\n" >/run/systemd/system/chancel-gateway.service.d/deaf.conf &&
     systemctl daemon-reload'
   said=$(import /run/other.pem /run/other.key 2>&1) && wrong "another certificate is served, says somebody"
   check_contains "that the gateway serves another one is found out" "chancel: not-served: " "$said"
@@ -85,6 +86,24 @@ locked_by_others() {
 }
 
 tls_directory_is_locked() { ! inside flock --nonblock /etc/chancel/tls true; }
+
+# As the first start does.
+makes_one_by_itself() {
+  local said
+  # The kernel takes it; the program `hostname` would not.
+  inside python3 -c 'import socket; socket.sethostname("under_score")'
+  check "a self-signed certificate, on a host whose name is none in DNS" \
+    inside /usr/libexec/chancel/self-signed-certificate
+  inside hostname chancel-test
+  said=$(inside openssl x509 -in /etc/chancel/tls/chain.pem -noout -ext subjectAltName)
+  check_contains "is for the names that are" "DNS:localhost, IP Address:127.0.0.1" "$said"
+  check "and taken at a reload" inside systemctl reload chancel-gateway
+  check "clients that trust it are served" within 10 works
+  inside sh -c 'mkdir /run/ends && printf "#!/bin/sh\nkill -TERM \$PPID\n" >/run/ends/openssl && chmod +x /run/ends/openssl'
+  check_not "what is ended in the middle of it makes none" \
+    inside env PATH=/run/ends:/usr/sbin:/usr/bin:/sbin:/bin /usr/libexec/chancel/self-signed-certificate
+  check_equal "and leaves no key behind" "" "$(inside find /run -maxdepth 1 -name 'chancel-certificate.*')"
+}
 
 drop_in() { # NAME
   inside install -D -m 644 "/usr/share/doc/chancel-gateway/examples/$1" \
