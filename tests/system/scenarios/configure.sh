@@ -15,6 +15,7 @@ import() { inside chancel --json tls import "$@"; }
 
 # In one file with its key, as some authorities give them.
 pair() { # NAME
+  # shellcheck disable=SC2016 # expanded by the inner shell
   inside sh -c 'umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 30 -subj "/CN=$1" \
     -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
     -keyout "/run/$1.key" -out "/run/$1.crt" 2>/dev/null && cat "/run/$1.key" "/run/$1.crt" >"/run/$1.pem"' pair "$1"
@@ -99,9 +100,10 @@ makes_one_by_itself() {
   check_contains "is for the names that are" "DNS:localhost, IP Address:127.0.0.1" "$said"
   check "and taken at a reload" inside systemctl reload chancel-gateway
   check "clients that trust it are served" within 10 works
-  inside sh -c 'mkdir /run/ends && printf "#!/bin/sh\nkill -TERM \$PPID\n" >/run/ends/openssl && chmod +x /run/ends/openssl'
+  # shellcheck disable=SC2016 # expanded when it runs
+  install -D -m 755 <(printf '#!/bin/sh\nkill -TERM $PPID\n') "$machine/root/srv/ends/openssl"
   check_not "what is ended in the middle of it makes none" \
-    inside env PATH=/run/ends:/usr/sbin:/usr/bin:/sbin:/bin /usr/libexec/chancel/self-signed-certificate
+    inside env PATH=/srv/ends:/usr/sbin:/usr/bin:/sbin:/bin /usr/libexec/chancel/self-signed-certificate
   check_equal "and leaves no key behind" "" "$(inside find /run -maxdepth 1 -name 'chancel-certificate.*')"
 }
 
