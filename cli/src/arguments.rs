@@ -20,10 +20,13 @@ pub use init::InitArguments;
 pub use mu::MuArguments;
 pub use policy::{ExplainQuestion, NewRule, PolicyCommand, RulesCommand};
 pub use tenant::{BudgetCommand, PlansCommand, TenantCommand, Uses};
-pub use tls::TlsCommand;
+pub use tls::{ImportArguments, TlsCommand};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+
+/// Where the packages have configuration, credentials and certificate.
+pub const CONFIG_DIRECTORY: &str = "/etc/chancel";
 
 /// Operate a Chancel installation.
 #[derive(Debug, Parser)]
@@ -72,7 +75,7 @@ pub struct Places {
         global = true,
         value_name = "DIR",
         env = "CHANCEL_CONFIG_DIRECTORY",
-        default_value = "/etc/chancel"
+        default_value = CONFIG_DIRECTORY
     )]
     pub config_directory: PathBuf,
 }

@@ -1,6 +1,8 @@
 //! What a certificate chain says, as an operator wants to know it. Reads and judges nothing: whether a chain and a key
 //! can be used is `command/tls/pair.rs`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
@@ -13,6 +15,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 /// Days are counted down, as people do.
 const DAY: i64 = 24 * 3600;
+/// RFC 7468.
+const PEM_LINE: usize = 64;
 
 /// A chain: the gateway's own certificate first, then those it was issued by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,15 +92,38 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, NotAChai
     Ok(found)
 }
 
+/// Writes certificates as a PEM text, which then holds nothing else: a file they were read from may hold the key, too.
+pub fn pem(certificates: &[CertificateDer<'_>]) -> String {
+    let mut text = String::new();
+    for certificate in certificates {
+        let body = STANDARD.encode(certificate);
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        for start in (0..body.len()).step_by(PEM_LINE) {
+            text.push_str(&body[start..body.len().min(start + PEM_LINE)]);
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
+}
+
 impl Chain {
     /// Reads what a PEM text says.
     ///
     /// # Errors
     /// [`NotAChain`].
     pub fn parse(pem: &[u8]) -> Result<Self, NotAChain> {
+        Self::of(&certificates(pem)?)
+    }
+
+    /// Reads what certificates say.
+    ///
+    /// # Errors
+    /// [`NotAChain`].
+    pub fn of(certificates: &[CertificateDer<'_>]) -> Result<Self, NotAChain> {
         let mut read = (1..)
-            .zip(certificates(pem)?)
-            .map(|(number, der)| Certificate::parse(&der).ok_or(NotAChain::NotX509(number)));
+            .zip(certificates)
+            .map(|(number, der)| Certificate::parse(der).ok_or(NotAChain::NotX509(number)));
         let own = read.next().ok_or(NotAChain::NoCertificate)??;
         Ok(Self {
             own,

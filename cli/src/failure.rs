@@ -1,5 +1,6 @@
 //! Why a command was not done: a code for scripts and a sentence for people, which says what to do next.
 
+use crate::arguments::CONFIG_DIRECTORY;
 use crate::certificate::NotAChain;
 use crate::command::Unfit;
 use crate::host::program::ProgramFailed;
@@ -154,17 +155,27 @@ pub enum Failure {
     /// A certificate and a key that the gateway could not use.
     #[error("nothing was changed: {0}")]
     Unfit(#[from] Unfit),
-    /// systemd-creds did not seal.
+    /// The key was not sealed.
     #[error("nothing was changed: {0} (are you root?)")]
     NotSealed(#[from] ProgramFailed),
-    /// What was sealed opens as something else.
+    /// Another configuration directory than the one that is sealed for.
     #[error(
-        "nothing was changed: systemd-creds opens what it sealed as something else; is its version whole?"
+        "nothing was changed: keys are sealed for {CONFIG_DIRECTORY} alone; an installation elsewhere has both files \
+         where [tls] of its gateway.toml says"
     )]
-    SealedOtherwise,
-    /// The files are in place, and the gateway was not told.
-    #[error("the certificate is in place, and the gateway does not use it yet: {0}")]
+    SealedElsewhere,
+    /// Somebody else is at it.
+    #[error("nothing was changed: another import, or a start of the gateway, has {} locked; try again", .0.display())]
+    Locked(PathBuf),
+    /// Both are in place, and the gateway was not told.
+    #[error("the certificate is in place, and the gateway was not told: {0}")]
     NotReloaded(String),
+    /// Both are in place, the gateway was told, and serves something else.
+    #[error(
+        "the certificate is in place and the gateway was told, and does not serve it: {0}; \
+         journalctl -u chancel-gateway says more"
+    )]
+    NotServed(String),
     /// A file or directory could not be written.
     #[error("{}: {source} (are you root?)", path.display())]
     NotStored {
@@ -251,8 +262,10 @@ impl Failure {
             Self::HalfInitialised { .. } => "half-initialised",
             Self::NotAChain { .. } => "not-a-chain",
             Self::Unfit(_) => "unfit",
-            Self::NotSealed(_) | Self::SealedOtherwise => "not-sealed",
+            Self::NotSealed(_) | Self::SealedElsewhere => "not-sealed",
+            Self::Locked(_) => "locked",
             Self::NotReloaded(_) => "not-reloaded",
+            Self::NotServed(_) => "not-served",
             Self::NotStored { .. } => "not-stored",
             Self::NotWell(_) => "not-well",
             Self::NotAnMlDsaKey(_) => "not-an-ml-dsa-key",

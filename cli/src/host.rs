@@ -6,11 +6,14 @@ pub mod credentials;
 pub mod disk;
 pub mod file;
 pub mod kernel;
+pub mod listener;
 pub mod memory;
 pub mod monitor;
 pub mod process;
 pub mod program;
+pub mod secret;
 pub mod systemd;
+pub mod tls;
 
 /// Something that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use crate::policyd_client::PolicydClient;
 use crate::shares::{MOST_OF_A_TENANT, Shares};
 use address::AddressError;
 use chancel_link::{Client, Endpoint};
+use chancel_sandbox::landlock::above_directory_of;
 use chancel_sandbox::{Access, Confinement, ConfinementError, Sandboxed};
 use chancel_service::config::ConfigError;
 use chancel_service::log::{Destination, JOURNAL_SOCKET, LogOpenedBefore};
@@ -165,8 +166,8 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // 4. No core dumps, no ptrace, no capabilities, no files, no TCP connections to others. These hold for one
     //    thread and are inherited by the threads it makes, so they come before the threads.
     let mut filesystem = vec![
-        (existing_above(&config.policyd.socket), Access::Connect),
-        (existing_above(&config.keyd.socket), Access::Connect),
+        (above_directory_of(&config.policyd.socket), Access::Connect),
+        (above_directory_of(&config.keyd.socket), Access::Connect),
     ];
     if log == Destination::Journal {
         filesystem.push((Path::new(JOURNAL_SOCKET), Access::Connect));
@@ -394,17 +395,6 @@ fn allow_descriptors() -> Result<(), StartError> {
         return Err(StartError::Descriptors(needed, hard));
     }
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(StartError::DescriptorsUnknown)
-}
-
-/// What to allow so that a socket can be connected to, now and when its daemon has been started anew: the
-/// service manager may remove and make again the directory that the socket lies in, and a rule follows the old
-/// one. So the rule is for the nearest directory above that.
-fn existing_above(socket: &Path) -> &Path {
-    socket
-        .ancestors()
-        .skip(2)
-        .find(|above| above.is_dir())
-        .unwrap_or(Path::new("/"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 type Series = (&'static str, &'static str, &'static str);
 
 const PERMITS_REFUSED: &str = "chancel_keyd_permits_refused_total";
+const REQUESTS_REFUSED: &str = "chancel_keyd_requests_refused_total";
+const CONNECTIONS_REFUSED: &str = "chancel_keyd_connections_refused_total";
+/// Of connections: what strangers come with.
+const STRANGERS: [&str; 3] = ["wrong-account", "wrong-token", "bad-hello"];
 /// What may be wrong with a permit.
 const PERMIT_ERRORS: [KeydError; 5] = [
     KeydError::PermitForged,
@@ -24,10 +28,16 @@ const PERMIT_ERRORS: [KeydError; 5] = [
 pub struct Metrics(Mutex<BTreeMap<Series, u64>>);
 
 impl Default for Metrics {
-    /// Refused permits are there from the start: an alert on their increase needs a 0 to see the first one from.
+    /// What somebody is woken for at its first time is there from the start: an alert on an increase needs a 0 to see the
+    /// first one from.
     fn default() -> Self {
-        let series = PERMIT_ERRORS.map(|error| ((PERMITS_REFUSED, "reason", name_of(error)), 0));
-        Self(Mutex::new(series.into()))
+        let permits = PERMIT_ERRORS.map(|error| (PERMITS_REFUSED, name_of(error)));
+        let requests = [(REQUESTS_REFUSED, name_of(KeydError::SelfCheckFailed))];
+        let connections = STRANGERS.map(|reason| (CONNECTIONS_REFUSED, reason));
+        let all = permits.into_iter().chain(requests).chain(connections);
+        Self(Mutex::new(
+            all.map(|(name, reason)| ((name, "reason", reason), 0)).collect(),
+        ))
     }
 }
 
@@ -47,7 +57,7 @@ impl Metrics {
         let name = if PERMIT_ERRORS.contains(&error) {
             PERMITS_REFUSED
         } else {
-            "chancel_keyd_requests_refused_total"
+            REQUESTS_REFUSED
         };
         self.count(name, "reason", name_of(error));
     }
@@ -55,11 +65,11 @@ impl Metrics {
     /// A connection was refused, or closed for what it sent. `Some` count when it is worth a line in the log:
     /// the first, the second, the fourth of its reason and so on, so that nobody can drown the log by knocking.
     pub fn connection_refused(&self, reason: &'static str) -> Option<u64> {
-        let count = self.count("chancel_keyd_connections_refused_total", "reason", reason);
+        let count = self.count(CONNECTIONS_REFUSED, "reason", reason);
         count.is_power_of_two().then_some(count)
     }
 
-    /// All counters that were counted, and those of permits.
+    /// All counters that were counted, and those that are there from the start.
     pub fn samples(&self) -> Vec<Sample> {
         self.series()
             .iter()

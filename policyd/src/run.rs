@@ -12,6 +12,7 @@ use crate::thread;
 use crate::usage::{self, ReplayError, Usage};
 use chancel_ledger::{Event, Ledger, LedgerName, OpenError};
 use chancel_link::{BindError, Listener};
+use chancel_sandbox::landlock::above_directory_of;
 use chancel_sandbox::{Access, Confinement, ConfinementError};
 use chancel_service::config::ConfigError;
 use chancel_service::ledger_directory::{self, LedgerDirectoryError};
@@ -133,11 +134,10 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // 5. No core dumps, no ptrace, no capabilities, no files but in the directories of database, ledger and plans.
     //    These hold for one thread and are inherited by the threads it makes, so they come before the threads.
     let directory = directory_of(&config.database)?;
-    let keyd_above = existing_above(&config.keyd.socket);
     let mut filesystem = vec![
         (directory, Access::ReadWrite),
         (config.ledger.directory.as_path(), Access::ReadWrite),
-        (keyd_above, Access::Connect),
+        (above_directory_of(&config.keyd.socket), Access::Connect),
     ];
     // The directory and not the file: editors put another file in its place.
     if let Some(above) = config.plans_file.as_deref().and_then(Path::parent) {
@@ -266,17 +266,6 @@ fn directory_of(database: &Path) -> Result<&Path, StartError> {
         .parent()
         .filter(|directory| !directory.as_os_str().is_empty())
         .ok_or_else(|| StartError::NoDirectory(database.to_owned()))
-}
-
-/// What to allow so that keyd's socket can be connected to, now and when keyd has been started anew. Its service
-/// manager may remove and make again the directory that the socket lies in, and a rule follows the old one; so
-/// the rule is for the nearest directory above that.
-fn existing_above(socket: &Path) -> &Path {
-    socket
-        .ancestors()
-        .skip(2)
-        .find(|above| above.is_dir())
-        .unwrap_or(Path::new("/"))
 }
 
 #[cfg(test)]

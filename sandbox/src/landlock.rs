@@ -178,6 +178,14 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
     }
 }
 
+/// What [`Access::Connect`] is given for a socket whose daemon may be started anew: its service manager then removes the
+/// directory that the socket lies in and makes it again, and a rule follows the old one. So it is the directory above, and
+/// nothing further up where that is missing: there the rules fail, and do not open the more the less there is.
+pub fn above_directory_of(socket: &Path) -> &Path {
+    let directory = socket.parent().unwrap_or(socket);
+    directory.parent().unwrap_or(directory)
+}
+
 /// Opens without reading permission and without side effects: a rule needs to know which file, no more.
 fn open_path(path: &Path) -> io::Result<File> {
     OpenOptions::new()

@@ -61,8 +61,8 @@ fn the_documented_lines_are_understood() {
         "init",
         "init --tenant Example --plan pro --scopes sign",
         "init --json",
-        "tls import --certificate chain.pem --key key.pem",
-        "tls import --certificate chain.pem --key key.pem --no-reload",
+        "tls import chain.pem key.pem",
+        "tls import chain.pem key.pem --no-reload",
         "tls show",
         "doctor --json",
         "--config-directory /tmp/c doctor",
@@ -111,8 +111,7 @@ fn what_belongs_together_cannot_be_given_apart() {
         // Nobody shall take a ledger for verified whose signatures were not checked.
         "audit verify",
         "audit verify --uses u --public-key k",
-        "tls import --certificate chain.pem",
-        "tls import --key key.pem",
+        "tls import chain.pem",
     ] {
         let kind = parsed(line).map(|_| ());
         assert_eq!(kind, Err(ErrorKind::MissingRequiredArgument), "{line}");

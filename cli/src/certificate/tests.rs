@@ -65,3 +65,10 @@ fn what_is_no_chain_says_why() {
     let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(parsed(&format!("{}{other}", made.chain)), NotAChain::NotX509(2));
 }
+
+#[test]
+fn certificates_are_written_as_another_library_writes_them() {
+    let authority = Authority::new();
+    let chain = format!("{}{}", authority.issue(&["kms.example"]).chain, authority.pem());
+    assert_eq!(pem(&certificates(chain.as_bytes()).unwrap()), chain);
+}

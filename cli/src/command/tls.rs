@@ -1,15 +1,17 @@
 //! `chancel tls …`: the gateway's certificate in `tls/chain.pem` and its key, sealed, in `credentials/tls-key.cred`.
 
+mod gateway;
 mod pair;
 mod replace;
-mod seal;
 
 use super::unread;
-use crate::arguments::TlsCommand;
-use crate::certificate::{Chain, Shown};
+use crate::arguments::{CONFIG_DIRECTORY, ImportArguments, TlsCommand};
+use crate::certificate::{Chain, Shown, pem};
 use crate::failure::Failure;
-use crate::host::{credentials, program, systemd};
-use crate::output::Output;
+use crate::host::credentials::{TLS_KEY, sealed_by};
+use crate::host::tls::{chain_file, lock_file};
+use crate::host::{program, secret};
+use crate::output::{Output, Table};
 use jiff::Timestamp;
 use pair::Pair;
 pub use pair::Unfit;
@@ -22,14 +24,16 @@ use zeroize::Zeroizing;
 
 /// A chain is a few pages of text. A file that is larger is another file.
 const MAX_FILE: u64 = 1 << 20;
-const GATEWAY: &str = "chancel-gateway";
+/// Seals all secrets of an installation; it comes with the packages. The key goes there through a pipe, and is in no file
+/// and no argument.
+const SEALER: &str = "/usr/libexec/chancel/credentials";
 
 /// What an import did, in JSON.
 #[derive(Serialize)]
 struct Imported {
     certificate: Shown,
-    sealed_by: String,
-    reloaded: bool,
+    sealed_by: Option<String>,
+    gateway: &'static str,
 }
 
 pub(super) fn run(config: &Path, output: Output, command: &TlsCommand) -> Result<(), Failure> {
@@ -38,17 +42,10 @@ pub(super) fn run(config: &Path, output: Output, command: &TlsCommand) -> Result
             let shown = read_chain(&chain_file(config))?.shown(Timestamp::now());
             output.print(&shown, || shown.table())
         }
-        TlsCommand::Import {
-            certificate,
-            key,
-            no_reload,
-        } => import(config, output, certificate, key, !no_reload),
+        // Else the certificate would come into one installation and the key into another.
+        TlsCommand::Import(_) if config != Path::new(CONFIG_DIRECTORY) => Err(Failure::SealedElsewhere),
+        TlsCommand::Import(arguments) => import(config, output, arguments),
     }
-}
-
-/// Where the chain lies.
-pub(super) fn chain_file(config: &Path) -> std::path::PathBuf {
-    config.join("tls/chain.pem")
 }
 
 /// Reads the chain of a file.
@@ -60,81 +57,60 @@ pub(super) fn read_chain(path: &Path) -> Result<Chain, Failure> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    // Made large enough at once: a buffer that grows leaves copies of what it held.
-    let mut text = Zeroizing::new(Vec::with_capacity(64 << 10));
     File::open(path)
-        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut text))
-        .map_err(unread(path))?;
-    Ok(text)
+        .and_then(|file| secret::read_to_end(file.take(MAX_FILE)))
+        .map_err(unread(path))
 }
 
-fn import(
-    config: &Path,
-    output: Output,
-    certificate: &Path,
-    key: &Path,
-    reload: bool,
-) -> Result<(), Failure> {
-    let (chain_pem, key_pem) = (read(certificate)?, read(key)?);
+fn import(config: &Path, output: Output, arguments: &ImportArguments) -> Result<(), Failure> {
+    let (chain_pem, key_pem) = (read(&arguments.certificate)?, read(&arguments.key)?);
     let pair = Pair::check(&chain_pem, &key_pem, Timestamp::now())?;
     for doubt in pair.doubts() {
         eprintln!("warning: {doubt}");
     }
-    let with = credentials::sealed_by(config);
-    let sealed = seal::tls_key(&key_pem, with.seen().map(String::as_str))?;
-    place(config, &chain_pem, &sealed.text)?;
-    if reload {
-        reload_gateway()?;
-    }
+    place(config, SEALER, &pair, &key_pem)?;
+    let told = (!arguments.no_reload).then(|| gateway::takes(config, pair.certificates()));
     let imported = Imported {
         certificate: pair.chain().shown(Timestamp::now()),
-        sealed_by: sealed.with,
-        reloaded: reload,
+        sealed_by: sealed_by(config).seen().cloned(),
+        gateway: match &told {
+            Some(Ok(())) => "serving",
+            Some(Err(Failure::NotServed(_))) => "not-serving",
+            Some(Err(_)) | None => "not-told",
+        },
     };
-    output.print(&imported, || {
-        let mut table = imported.certificate.table();
-        table.row(&["key", &format!("sealed with key '{}'", imported.sealed_by)]);
-        let gateway = match imported.reloaded {
-            true => "has read it",
-            false => "has not read it yet: systemctl reload chancel-gateway",
+    output.print(&imported, || imported.table())?;
+    eprintln!(
+        "note: {} is not needed any more; remove it, or keep it where this host is not",
+        arguments.key.display()
+    );
+    told.unwrap_or(Ok(()))
+}
+
+/// Puts both in place. The gateway's unit takes the same lock before it opens them, so it sees both old or both new. A
+/// host that loses power between the two has an old chain and a new key; the unit refuses that pair, and the same
+/// command again mends it.
+fn place(config: &Path, sealer: &str, pair: &Pair, key_pem: &[u8]) -> Result<(), Failure> {
+    let _lock = replace::lock(&lock_file(config), replace::PATIENCE)?;
+    let chain = Staged::write(&chain_file(config), pem(pair.certificates()).as_bytes(), 0o644)?;
+    program::run(sealer, &["seal", TLS_KEY], key_pem)?;
+    chain.put()
+}
+
+impl Imported {
+    fn table(&self) -> Table {
+        let mut table = self.certificate.table();
+        let sealed_by = self.sealed_by.as_deref().unwrap_or("?");
+        table.row(&["key", &format!("sealed with key '{sealed_by}'")]);
+        let gateway = match self.gateway {
+            "serving" => "serves it",
+            "not-serving" => "was told, and does not serve it",
+            _ => "was not told: systemctl reload chancel-gateway",
         };
         table.row(&["gateway", gateway]);
         table
-    })?;
-    eprintln!(
-        "note: {} is not needed any more; remove it, or keep it where this host is not",
-        key.display()
-    );
-    Ok(())
-}
-
-/// Puts both files in place. The gateway's unit takes the same lock before it opens them, so it sees both old or both
-/// new. A host that loses power between the two renames has an old chain and a new key; the unit refuses that pair, and
-/// the same command again mends it.
-fn place(config: &Path, chain: &[u8], sealed_key: &[u8]) -> Result<(), Failure> {
-    let chain_file = chain_file(config);
-    let key_file = credentials::file(config, credentials::TLS_KEY);
-    let lock = replace::lock_directory_of(&chain_file)?;
-    let key = Staged::write(&key_file, sealed_key, 0o600)?;
-    let chain = Staged::write(&chain_file, chain, 0o644)?;
-    key.put()?;
-    chain.put()?;
-    drop(lock);
-    Ok(())
-}
-
-fn reload_gateway() -> Result<(), Failure> {
-    if !systemd::is_running() {
-        return Err(Failure::NotReloaded(
-            "systemd does not run here; have whatever keeps the gateway open the key and send it SIGHUP"
-                .to_owned(),
-        ));
     }
-    program::run("systemctl", &["reload", GATEWAY], b"")
-        .map(|_| ())
-        .map_err(|failed| {
-            Failure::NotReloaded(format!(
-                "{failed}; journalctl -u {GATEWAY} says more, systemctl reload {GATEWAY} tries again"
-            ))
-        })
 }
+
+#[cfg(test)]
+mod tests;

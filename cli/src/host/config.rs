@@ -112,7 +112,7 @@ impl Configuration {
         Self {
             keyd: read(&directory.join("keyd.toml")),
             policyd: read(&directory.join("policyd.toml")),
-            gateway: read(&directory.join("gateway.toml")),
+            gateway: gateway(directory),
         }
     }
 
@@ -130,6 +130,11 @@ impl Configuration {
     pub fn gateway_account(&self) -> Account {
         account(self.keyd.seen().map(|keyd| &keyd.gateway), "chancel-gateway")
     }
+}
+
+/// gateway.toml alone.
+pub fn gateway(directory: &Path) -> Look<Gateway> {
+    read(&directory.join("gateway.toml"))
 }
 
 fn account(peer: Option<&Peer>, usual: &str) -> Account {

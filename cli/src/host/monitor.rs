@@ -1,6 +1,7 @@
 //! The gateway's monitor, asked over a plain connection on this host: one short question needs no HTTP library.
 
 use super::Look;
+use super::listener::reachable;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -34,18 +35,6 @@ pub fn readiness(monitor: SocketAddr) -> Look<Readiness> {
     ask(reachable(monitor))
         .map_err(|error| format!("{monitor}: {error}"))
         .into()
-}
-
-/// Who listens on every address is asked on loopback.
-fn reachable(monitor: SocketAddr) -> SocketAddr {
-    let mut address = monitor;
-    if monitor.ip().is_unspecified() {
-        address.set_ip(match monitor {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 fn ask(monitor: SocketAddr) -> io::Result<Readiness> {

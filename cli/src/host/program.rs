@@ -1,7 +1,9 @@
 //! Other programs, started directly: no shell, no word of ours that it could take for anything else.
 
+use super::secret;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::thread;
 use zeroize::Zeroizing;
 
 /// Why a program did not do what it was asked.
@@ -11,7 +13,7 @@ pub enum ProgramFailed {
     #[error("{program} cannot be started: {source}")]
     NotStarted {
         /// Which.
-        program: &'static str,
+        program: String,
         /// What the system said.
         source: io::Error,
     },
@@ -19,23 +21,22 @@ pub enum ProgramFailed {
     #[error("{program}: {said}")]
     Ended {
         /// Which.
-        program: &'static str,
+        program: String,
         /// Its last line on standard error, or how it ended.
         said: String,
     },
 }
 
-/// Runs a program with what it reads on standard input, and returns what it wrote. That may be a secret, so it is wiped
-/// when it is dropped.
+/// Runs a program with what it reads on standard input, and returns what it wrote. What goes either way may be a secret:
+/// no copy of it outlives this but what is returned, which is wiped when it is dropped.
 ///
 /// # Errors
 /// [`ProgramFailed`].
-pub fn run(
-    program: &'static str,
-    arguments: &[&str],
-    input: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, ProgramFailed> {
-    let not_started = |source| ProgramFailed::NotStarted { program, source };
+pub fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProgramFailed> {
+    let not_started = |source| ProgramFailed::NotStarted {
+        program: program.to_owned(),
+        source,
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -43,20 +44,28 @@ pub fn run(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(not_started)?;
-    if let Some(mut stdin) = child.stdin.take() {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    // All three pipes at once: a program may fill one while it waits for another.
+    let (written, said) = thread::scope(|scope| {
         // Who ends without having read everything says why itself. The pipe is closed by the drop.
-        let _ = stdin.write_all(input);
-    }
-    let output = child.wait_with_output().map_err(not_started)?;
-    let written = Zeroizing::new(output.stdout);
-    if output.status.success() {
+        scope.spawn(|| stdin.map(|mut pipe| pipe.write_all(input)));
+        let said = scope.spawn(|| stderr.map(secret::read_to_end));
+        let written = stdout.map(secret::read_to_end);
+        (written, said.join().ok().flatten())
+    });
+    let (written, said) = (
+        written.transpose().map_err(not_started)?.unwrap_or_default(),
+        said.transpose().map_err(not_started)?.unwrap_or_default(),
+    );
+    let status = child.wait().map_err(not_started)?;
+    if status.success() {
         return Ok(written);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&said);
     let said = said.lines().map(str::trim).rfind(|line| !line.is_empty());
     Err(ProgramFailed::Ended {
-        program,
-        said: said.map_or_else(|| output.status.to_string(), str::to_owned),
+        program: program.to_owned(),
+        said: said.map_or_else(|| status.to_string(), str::to_owned),
     })
 }
 
@@ -66,7 +75,9 @@ mod tests {
 
     #[test]
     fn what_it_reads_and_writes_goes_through_and_what_it_complains_of_is_told() {
-        assert_eq!(*run("cat", &[], b"a secret").unwrap(), b"a secret");
+        // More than pipes hold.
+        let secret = vec![b's'; 1 << 20];
+        assert_eq!(*run("cat", &[], &secret).unwrap(), secret);
         let failed = run("cat", &["/nowhere/at/all"], b"").unwrap_err();
         assert!(failed.to_string().contains("/nowhere/at/all"), "{failed}");
         let quiet = run("false", &[], b"").unwrap_err();

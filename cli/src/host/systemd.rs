@@ -11,6 +11,15 @@ const NOT_HERE: &str = "systemd does not run here";
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,ActiveEnterTimestamp,NRestarts,MainPID,LimitMEMLOCK,\
     LimitNOFILE,LimitCORE";
 
+/// keyd's service.
+pub const KEYD: &str = "chancel-keyd.service";
+/// policyd's service.
+pub const POLICYD: &str = "chancel-policyd.service";
+/// The gateway's service.
+pub const GATEWAY: &str = "chancel-gateway.service";
+/// All units, in the order in which they start.
+pub const UNITS: [&str; 4] = ["chancel-keyd.socket", KEYD, POLICYD, GATEWAY];
+
 /// A unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {

@@ -2,10 +2,12 @@
 
 use chancel_sandbox::inherited;
 use chancel_service::manager::Manager;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 /// Why an address was not taken, or not told.
@@ -39,6 +41,7 @@ pub fn take_kept(
     file: Option<&Path>,
     manager: &Manager,
 ) -> Result<TcpListener, AddressError> {
+    let address = possible(address, has_ipv6);
     let failed = |source| AddressError::Listen { address, source };
     let listener = match inherited::tcp_listener(address).map_err(failed)? {
         Some(listener) => listener,
@@ -55,8 +58,30 @@ pub fn take_kept(
 
 /// Takes an address. From here on the kernel accepts connections; they wait until the gateway serves.
 pub fn take(address: SocketAddr, file: Option<&Path>) -> Result<TcpListener, AddressError> {
+    let address = possible(address, has_ipv6);
     let listener = TcpListener::bind(address).map_err(|source| AddressError::Listen { address, source })?;
     told(listener, address, file)
+}
+
+/// `[::]`, which is every address of both families, comes to every one of IPv4 on a kernel that has no other. An address of
+/// IPv6 that was named is another matter: whoever named it would wait there in vain.
+fn possible(address: SocketAddr, has_ipv6: impl FnOnce() -> bool) -> SocketAddr {
+    if address.is_ipv4() || !address.ip().is_unspecified() || has_ipv6() {
+        return address;
+    }
+    let every = (Ipv4Addr::UNSPECIFIED, address.port()).into();
+    tracing::warn!(listen = %every, "this kernel has no IPv6: every address is every one of IPv4");
+    every
+}
+
+fn has_ipv6() -> bool {
+    let tried = socket(
+        AddressFamily::Inet6,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    );
+    !matches!(tried, Err(Errno::EAFNOSUPPORT))
 }
 
 /// Writes what an address has become to a file, which appears whole.
@@ -84,6 +109,18 @@ fn told(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_ipv6_every_address_is_every_one_of_ipv4_and_no_other_is_changed() {
+        for (address, with, without) in [
+            ("[::]:8443", "[::]:8443", "0.0.0.0:8443"),
+            ("[::1]:8443", "[::1]:8443", "[::1]:8443"),
+            ("0.0.0.0:8443", "0.0.0.0:8443", "0.0.0.0:8443"),
+        ] {
+            let on = |has_ipv6| possible(address.parse().unwrap(), || has_ipv6).to_string();
+            assert_eq!((on(true).as_str(), on(false).as_str()), (with, without));
+        }
+    }
 
     #[test]
     fn the_file_says_which_port_it_became() {

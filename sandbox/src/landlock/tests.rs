@@ -177,6 +177,22 @@ fn a_missing_path_is_an_error_that_names_it() {
     fs::read("/etc/passwd").expect("a failed attempt restricts nothing");
 }
 
+#[test]
+fn what_lies_above_a_socket_does_not_depend_on_what_is_there() {
+    let above = |socket| above_directory_of(Path::new(socket));
+    assert_eq!(above("/run/chancel-policyd/policyd.sock"), Path::new("/run"));
+    assert_eq!(
+        above("/nonexistent/chancel/keyd/keyd.sock"),
+        Path::new("/nonexistent/chancel")
+    );
+    assert_eq!(above("/keyd.sock"), Path::new("/"));
+    let missing = above("/nonexistent/chancel/keyd/keyd.sock");
+    match restrict_filesystem(&[(missing, Access::Connect)], false) {
+        Err(LandlockError::PathUnavailable { path, .. }) => assert_eq!(path, missing),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The rules as the kernels of Debian 12 (ABI 2) and Ubuntu 24.04 (ABI 4) get them, and the oldest with device ioctls.
 #[test]
 fn the_rules_are_complete_at_older_abis() {

@@ -92,9 +92,7 @@ pub fn all(config: &Path, configuration: &Configuration, sockets: &Sockets<'_>) 
         owners: vec![Account::root()],
         forbidden: NOT_PRIVATE,
         when_missing: match name {
-            credentials::TLS_KEY => {
-                "systemctl restart chancel-gateway makes a self-signed one; chancel tls import brings another"
-            }
+            credentials::TLS_KEY => "chancel tls import brings it, with its certificate",
             // A new key-encryption key would open nothing that the old one closed.
             _ => {
                 "bring it back from a backup; on a host that has never run, \

@@ -25,7 +25,7 @@ pub struct Facts {
     pub configuration: Configuration,
     /// The daemons' accounts: keyd's, policyd's, the gateway's.
     pub accounts: [Account; 3],
-    /// [`UNITS`], as systemd knows them.
+    /// [`UNITS`](crate::host::systemd::UNITS), as systemd knows them.
     pub units: Look<Vec<Unit>>,
     /// The daemons that run, by their unit's name.
     pub processes: Vec<(String, Look<Confined>)>,
@@ -59,15 +59,6 @@ pub struct LedgerRoom {
     /// What there is.
     pub space: Look<Space>,
 }
-
-/// keyd's service.
-pub const KEYD: &str = "chancel-keyd.service";
-/// policyd's service.
-pub const POLICYD: &str = "chancel-policyd.service";
-/// The gateway's service.
-pub const GATEWAY: &str = "chancel-gateway.service";
-/// All units, in the order in which they start.
-pub const UNITS: [&str; 4] = ["chancel-keyd.socket", KEYD, POLICYD, GATEWAY];
 
 impl Facts {
     /// A unit by its name.

@@ -1,13 +1,14 @@
 //! Gathering the facts. Nothing is judged here, and nothing that cannot be looked at is an error.
 
 use super::expected::{self, Sockets};
-use super::facts::{Facts, LedgerRoom, UNITS};
+use super::facts::{Facts, LedgerRoom};
 use crate::arguments::Places;
 use crate::certificate::Chain;
 use crate::command::tls;
 use crate::host::config::Configuration;
 use crate::host::kernel::Kernel;
-use crate::host::systemd::Unit;
+use crate::host::systemd::{UNITS, Unit};
+use crate::host::tls::chain_file;
 use crate::host::{Look, credentials, disk, file, memory, monitor, process, systemd};
 use jiff::Timestamp;
 use std::path::Path;
@@ -76,7 +77,7 @@ pub fn ledgers(configuration: &Configuration) -> Vec<LedgerRoom> {
 
 /// The chain in place; none is an answer.
 pub fn certificate(config: &Path) -> Look<Option<Chain>> {
-    let path = tls::chain_file(config);
+    let path = chain_file(config);
     match file::look(&path) {
         Look::Seen(None) => Look::Seen(None),
         _ => tls::read_chain(&path).map(Some).into(),

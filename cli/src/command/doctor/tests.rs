@@ -2,7 +2,7 @@
 
 use super::checks;
 use super::expected::{self, Group, Sockets};
-use super::facts::{Facts, GATEWAY, KEYD, LedgerRoom, UNITS};
+use super::facts::{Facts, LedgerRoom};
 use super::finding::{Finding, Report, Verdict};
 use crate::certificate::Chain;
 use crate::host::Look;
@@ -13,7 +13,7 @@ use crate::host::kernel::Kernel;
 use crate::host::memory::{Swap, SwapKind};
 use crate::host::monitor::Readiness;
 use crate::host::process::Confined;
-use crate::host::systemd::Unit;
+use crate::host::systemd::{GATEWAY, KEYD, UNITS, Unit};
 use crate::test_certificates::{Made, at};
 use std::path::Path;
 
@@ -376,9 +376,23 @@ fn a_certificate_is_warned_about_before_it_ends() {
     one(Warn, "certificate", "13 days left", left(14 * DAY - 1));
     one(Fail, "certificate", "EXPIRED", left(-1));
     one(Fail, "certificate", "clock", left(91 * DAY));
-    one(Fail, "certificate", "there is none", |facts| {
-        facts.certificate = Look::Seen(None);
+    let missing = |facts: &mut Facts| facts.certificate = Look::Seen(None);
+    one(Fail, "certificate", "chancel tls import brings one", missing);
+    one(Fail, "credentials", "chancel tls import brings it", |facts| {
+        *of_file(facts, "tls-key.cred") = Look::Seen(None);
     });
+    let advice: Vec<_> = after(|facts| {
+        missing(facts);
+        *of_file(facts, "tls-key.cred") = Look::Seen(None);
+    })
+    .into_iter()
+    .filter_map(|finding| finding.advice)
+    .collect();
+    assert_eq!(advice.len(), 2, "{advice:?}");
+    assert!(
+        advice[1].contains("restart chancel-gateway makes both"),
+        "{advice:?}"
+    );
     let plain = after(|facts| {
         facts.configuration.gateway = Look::Seen(toml::from_str("listen = \"127.0.0.1:80\"").unwrap());
         facts.certificate = Look::Seen(None);

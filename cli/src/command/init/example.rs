@@ -2,8 +2,10 @@
 
 use crate::certificate::{CertifiedName, Chain};
 use crate::host::config::Gateway;
+use crate::host::listener::reachable;
+use crate::host::tls::chain_file;
 use chancel_domain::{Algorithm, Operation, Scopes};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// What the documentation says `listen` is.
@@ -27,9 +29,8 @@ pub struct Example(Vec<String>);
 impl Endpoint {
     /// From what the gateway's configuration and certificate say.
     pub fn new(gateway: Option<&Gateway>, chain: Option<&Chain>, config: &Path) -> Self {
-        let listen = gateway.map_or(USUAL, |gateway| gateway.listen);
-        let address = reachable(listen.ip());
-        let port = listen.port();
+        let listen = gateway.map_or(USUAL, |gateway| reachable(gateway.listen));
+        let (address, port) = (listen.ip(), listen.port());
         if gateway.is_some_and(|gateway| gateway.tls.is_none()) {
             return Self {
                 url: format!("http://{}", SocketAddr::new(address, port)),
@@ -43,7 +44,7 @@ impl Endpoint {
             // A root that clients have already is not in the file; one that only this file has must be given.
             ca_file: chain
                 .is_none_or(Chain::ends_in_itself)
-                .then(|| config.join("tls/chain.pem")),
+                .then(|| chain_file(config)),
             resolve: resolve.then(|| format!("{host}:{port}:{}", bracketed(address))),
         }
     }
@@ -57,15 +58,6 @@ impl Endpoint {
             options.push_str(&format!(" --resolve {}", quoted(resolve)));
         }
         options
-    }
-}
-
-/// An address on which this host answers itself.
-fn reachable(listen: IpAddr) -> IpAddr {
-    match listen {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
     }
 }
 

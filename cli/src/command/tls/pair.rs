@@ -4,14 +4,17 @@
 use crate::certificate::{Chain, NotAChain, certificates, time};
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
 /// A chain whose first certificate is of the key that it was checked with, and counts now.
 #[derive(Debug)]
-pub struct Pair(Chain);
+pub struct Pair {
+    chain: Chain,
+    certificates: Vec<CertificateDer<'static>>,
+}
 
 /// Why the two cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +64,10 @@ impl Pair {
     /// # Errors
     /// [`Unfit`].
     pub fn check(chain_pem: &[u8], key_pem: &[u8], now: Timestamp) -> Result<Self, Unfit> {
-        let chain = Chain::parse(chain_pem)?;
+        let certificates = certificates(chain_pem)?;
+        let chain = Chain::of(&certificates)?;
         let key = private_key(key_pem)?;
-        belongs(chain_pem, &key)?;
+        belongs(&certificates, &key)?;
         let own = chain.own();
         if now.as_second() > own.not_after {
             return Err(Unfit::Expired(time(own.not_after)));
@@ -74,17 +78,22 @@ impl Pair {
         if own.names.is_empty() {
             return Err(Unfit::NoNames);
         }
-        Ok(Self(chain))
+        Ok(Self { chain, certificates })
     }
 
-    /// The chain.
+    /// What the chain says.
     pub const fn chain(&self) -> &Chain {
-        &self.0
+        &self.chain
+    }
+
+    /// The chain, as it is served.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
     }
 
     /// What will not keep the gateway from serving, and some clients from connecting.
     pub fn doubts(&self) -> Vec<String> {
-        let all: Vec<_> = self.0.all().collect();
+        let all: Vec<_> = self.chain.all().collect();
         let mut doubts: Vec<String> = all
             .windows(2)
             .zip(1..)
@@ -97,11 +106,11 @@ impl Pair {
                 )
             })
             .collect();
-        if all.len() == 1 && !self.0.own().is_self_signed() {
+        if all.len() == 1 && !self.chain.own().is_self_signed() {
             doubts.push(format!(
                 "the chain is the gateway's certificate alone, without that of {}: clients that do not have it \
                  refuse the connection, unless that is a root they trust",
-                self.0.own().issuer
+                self.chain.own().issuer
             ));
         }
         doubts
@@ -117,23 +126,21 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Unfit> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|_| Unfit::NoKey)
 }
 
-fn belongs(chain_pem: &[u8], key: &PrivateKeyDer<'static>) -> Result<(), Unfit> {
-    let chain = certificates(chain_pem)?;
+fn belongs(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>) -> Result<(), Unfit> {
     let signing_key = default_provider()
         .key_provider
         .load_private_key(key.clone_key())
         .map_err(|_| Unfit::UnusableKey)?;
-    let is_of = |certificate| CertifiedKey::new(vec![certificate], signing_key.clone()).keys_match();
+    let is_of = |certificate: &CertificateDer<'static>| {
+        CertifiedKey::new(vec![certificate.clone()], signing_key.clone()).keys_match()
+    };
     let Some(own) = chain.first() else {
         return Err(NotAChain::NoCertificate.into());
     };
-    match is_of(own.clone()) {
+    match is_of(own) {
         Ok(()) => Ok(()),
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            let elsewhere = chain
-                .iter()
-                .zip(1..)
-                .find(|(other, _)| is_of((*other).clone()).is_ok());
+            let elsewhere = chain.iter().zip(1..).find(|(other, _)| is_of(other).is_ok());
             Err(elsewhere.map_or(Unfit::OtherKey, |(_, number)| Unfit::NotFirst(number)))
         }
         Err(_) => Err(Unfit::UnusableCertificate),

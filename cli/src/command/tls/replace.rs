@@ -1,10 +1,16 @@
 //! Replacing a file as a whole: at any time, and after any loss of power, the old one or the new one is there.
 
 use crate::failure::Failure;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Others hold a lock for as long as it takes to seal a key or open it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// A file that is written and not in its place yet. Removed again when it is dropped.
 #[derive(Debug)]
@@ -14,19 +20,34 @@ pub struct Staged {
     is_put: bool,
 }
 
-/// The directory of a file, made when it is missing, locked until the value is dropped.
+/// A file, made for its owner alone when it is missing, locked until the value is dropped.
 ///
 /// # Errors
-/// [`Failure::NotStored`].
-pub fn lock_directory_of(file: &Path) -> Result<File, Failure> {
-    let directory = directory_of(file);
-    let lock = || {
-        DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
-        let lock = File::open(directory)?;
-        lock.lock()?;
-        Ok(lock)
+/// [`Failure::NotStored`]; [`Failure::Locked`] when another has it for longer than `patience`.
+pub fn lock(file: &Path, patience: Duration) -> Result<File, Failure> {
+    let open = || {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(directory_of(file))?;
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(file)
     };
-    lock().map_err(not_stored(directory))
+    let lock = open().map_err(not_stored(file))?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(source)) => return Err(not_stored(file)(source)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(Failure::Locked(file.to_owned()));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_TRIES),
+        }
+    }
 }
 
 impl Staged {
@@ -142,13 +163,26 @@ mod tests {
     }
 
     #[test]
-    fn who_has_the_directory_locked_is_waited_for() {
+    fn a_lock_is_its_owners_alone_and_waited_for_so_long_and_no_longer() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("x");
-        let held = lock_directory_of(&file).unwrap();
-        let second = File::open(directory.path()).unwrap();
-        assert!(second.try_lock().is_err());
-        drop(held);
-        second.try_lock().unwrap();
+        let file = directory.path().join("made/.lock");
+        let held = lock(&file, PATIENCE).unwrap();
+        assert_eq!(mode(&file), 0o600);
+        let refused = lock(&file, Duration::ZERO).unwrap_err();
+        assert!(matches!(refused, Failure::Locked(path) if path == file));
+        let waits = thread::scope(|scope| {
+            let waits = scope.spawn(|| lock(&file, PATIENCE).map(|_| ()));
+            drop(held);
+            waits.join().unwrap()
+        });
+        waits.unwrap();
+    }
+
+    #[test]
+    fn who_locks_the_directory_hinders_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let stranger = File::open(directory.path()).unwrap();
+        stranger.lock().unwrap();
+        lock(&directory.path().join(".lock"), Duration::ZERO).unwrap();
     }
 }

@@ -5,6 +5,7 @@ use crate::command::doctor::expected::Group;
 use crate::command::doctor::facts::Facts;
 use crate::command::doctor::finding::Finding;
 use crate::host::Look;
+use crate::host::credentials::TLS_KEY;
 
 /// A certificate is warned about in its last two weeks, or the last third of a short life: those who renew by themselves
 /// are done before.
@@ -41,6 +42,15 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// Whether a credential was looked for and is not there.
+fn is_missing(name: &str, facts: &Facts) -> bool {
+    facts.files.iter().any(|(expected, found)| {
+        expected.group == Group::Credentials
+            && expected.path.file_stem() == Some(name.as_ref())
+            && *found == Look::Seen(None)
+    })
+}
+
 /// Whether the certificate counts, and for how long.
 pub fn certificate(facts: &Facts) -> Vec<Finding> {
     const RENEW: &str = "have it renewed, then chancel tls import";
@@ -61,10 +71,17 @@ pub fn certificate(facts: &Facts) -> Vec<Finding> {
                 "chancel tls import brings one that can be read",
             )];
         }
+        // The gateway's unit makes a self-signed pair where it finds neither, and refuses half of one.
+        Look::Seen(None) if is_missing(TLS_KEY, facts) => {
+            return vec![Finding::fail(
+                "there is none, and no key",
+                "systemctl restart chancel-gateway makes both, self-signed; chancel tls import brings others",
+            )];
+        }
         Look::Seen(None) => {
             return vec![Finding::fail(
                 "there is none",
-                "systemctl restart chancel-gateway makes a self-signed one; chancel tls import brings another",
+                "chancel tls import brings one, with its key",
             )];
         }
         Look::Seen(Some(chain)) => chain,

@@ -1,9 +1,9 @@
 //! The daemons: configured, running, within their limits, confined, ready.
 
-use crate::command::doctor::facts::{Facts, GATEWAY, KEYD, UNITS};
+use crate::command::doctor::facts::Facts;
 use crate::command::doctor::finding::Finding;
 use crate::host::Look;
-use crate::host::systemd::Unit;
+use crate::host::systemd::{GATEWAY, KEYD, UNITS, Unit};
 
 /// Bytes of locked memory a key, and how many more there are than cached keys; docs/configuration.md.
 const SECRET_SLOT: u64 = 5120;

@@ -67,7 +67,9 @@ fn the_host_is_one_that_the_certificate_is_good_for() {
     assert_eq!(by_name.url, "https://kms.example:8443");
     // It may lead elsewhere, and this host is what is to be tried.
     assert_eq!(by_name.options(), " --resolve kms.example:8443:127.0.0.1");
-    let v6 = endpoint("[::]:8443", Some(&public));
+    let both = endpoint("[::]:8443", Some(&public));
+    assert_eq!(both.options(), " --resolve kms.example:8443:127.0.0.1");
+    let v6 = endpoint("[::1]:8443", Some(&public));
     assert_eq!(v6.options(), " --resolve 'kms.example:8443:[::1]'");
 }
 
