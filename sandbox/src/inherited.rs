@@ -1,7 +1,7 @@
 //! Descriptors that the service manager hands to the process it starts (sd_listen_fds(3)).
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{Backlog, UnixAddr, getsockname, getsockopt, listen, sockopt};
+use nix::sys::socket::{Backlog, Shutdown, UnixAddr, getsockname, getsockopt, listen, shutdown, sockopt};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
@@ -42,14 +42,24 @@ pub fn unix_listener(path: &Path) -> io::Result<Option<UnixListener>> {
 }
 
 /// Takes over the listening TCP socket at an address, if the service manager has handed one to this process, as it does
-/// with what the process before this one gave it to keep. Others are closed: that one may have listened elsewhere. At most
-/// once a process.
+/// with what the process before this one gave it to keep. Others stop listening: that one may have listened elsewhere. At
+/// most once a process.
 ///
 /// # Errors
-/// When descriptors were said to be handed over and are not there.
+/// When descriptors were said to be handed over and are not there, or one cannot be stopped.
 pub fn tcp_listener(address: SocketAddr) -> io::Result<Option<TcpListener>> {
-    let mut listeners = take_all()?.into_iter().filter(listens).map(TcpListener::from);
-    Ok(listeners.find(|listener| listener.local_addr().is_ok_and(|local| local == address)))
+    let listeners = take_all()?.into_iter().filter(listens).map(TcpListener::from);
+    let (mut here, elsewhere): (Vec<_>, Vec<_>) =
+        listeners.partition(|listener| listener.local_addr().is_ok_and(|local| local == address));
+    elsewhere.iter().try_for_each(stop)?;
+    Ok(here.pop())
+}
+
+/// Stops a socket that others have open, too. Closing it here would not do: the service manager closes its own in its own
+/// time, also after it was told to let go, and as long as one of them listens, nobody else can listen at `[::]` beside
+/// `127.0.0.1`.
+fn stop(listener: &TcpListener) -> io::Result<()> {
+    shutdown(listener.as_raw_fd(), Shutdown::Both).map_err(io::Error::from)
 }
 
 /// All that were handed over; none the second time.
@@ -86,4 +96,22 @@ fn listens(descriptor: &OwnedFd) -> bool {
 fn is_at(descriptor: &OwnedFd, path: &Path) -> bool {
     let address = getsockname::<UnixAddr>(descriptor.as_raw_fd());
     address.is_ok_and(|address| address.path() == Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_was_stopped_is_in_nobodys_way_though_others_hold_it() {
+        let kept = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let held = kept.try_clone().expect("a second descriptor");
+        let port = kept.local_addr().expect("an address").port();
+        let every = || TcpListener::bind(("0.0.0.0", port));
+        every().expect_err("the port is taken");
+        drop(kept);
+        every().expect_err("the port is taken as long as somebody has it open");
+        stop(&held).expect("stopped");
+        every().expect("the port is free");
+    }
 }

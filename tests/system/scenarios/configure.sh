@@ -133,7 +133,7 @@ listens_elsewhere() {
   inside rm -r /etc/systemd/system/chancel-gateway.service.d
   cp "$machine/gateway.toml" "$configuration"
   inside systemctl daemon-reload
-  inside systemctl restart chancel-gateway
+  check "and back on the address it had" inside systemctl restart chancel-gateway
 }
 
 # What the gateway meets on a kernel without IPv6: no socket of that family.
