@@ -1,7 +1,6 @@
 //! What a daemon tells the service manager that started it (sd_notify(3)): that it is ready, that it lives, that it ends.
 //! Without one, nothing is said to nobody.
 
-use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::env;
 use std::io::{self, IoSlice};
@@ -12,9 +11,6 @@ use std::time::Duration;
 
 /// How long a word to the manager may wait for room: what says it also does the work.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// How long the manager may take to let go of a socket, milliseconds.
-const BARRIER_TIMEOUT: u16 = 5_000;
 
 /// The service manager.
 #[derive(Debug)]
@@ -69,33 +65,14 @@ impl Manager {
         self.say("WATCHDOG=1");
     }
 
-    /// Gives a socket into the manager's keeping, which hands it to the process that it starts in this one's place. Who
-    /// connects meanwhile waits in line.
+    /// Gives a socket into the manager's keeping, in place of what it keeps under this name. It hands it to the process that
+    /// it starts in this one's place, and who connects meanwhile waits in line.
     ///
     /// # Errors
     /// When the manager cannot be told.
     pub fn keep(&self, name: &str, socket: impl AsFd) -> io::Result<()> {
-        self.send(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket.as_fd()))
-    }
-
-    /// Has the manager let go of what it keeps under a name. When this returns, it has.
-    ///
-    /// # Errors
-    /// When it cannot be told, or does not do it in time.
-    pub fn release(&self, name: &str) -> io::Result<()> {
-        if self.socket.is_none() {
-            return Ok(());
-        }
         self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None)?;
-        // It closes this end when it has done all that it was told before.
-        let (ours, theirs) = io::pipe()?;
-        self.send("BARRIER=1", Some(theirs.as_fd()))?;
-        drop(theirs);
-        let mut closed = [PollFd::new(ours.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut closed, BARRIER_TIMEOUT)? {
-            0 => Err(io::ErrorKind::TimedOut.into()),
-            _ => Ok(()),
-        }
+        self.send(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket.as_fd()))
     }
 
     /// How often the manager is to hear that; `None` when it does not ask.

@@ -46,8 +46,6 @@ pub fn take_kept(
     let listener = match inherited::tcp_listener(address).map_err(failed)? {
         Some(listener) => listener,
         None => {
-            // What it keeps is at another address than is wanted now, and may be in the way.
-            manager.release(KEPT).map_err(failed)?;
             let listener = TcpListener::bind(address).map_err(failed)?;
             manager.keep(KEPT, &listener).map_err(failed)?;
             listener
