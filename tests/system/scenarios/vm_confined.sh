@@ -6,6 +6,7 @@ scenario_vm_confined() {
   installed
   in_use
   the_kernel_does_what_the_daemons_ask_of_it
+  a_daemon_does_not_start_without_its_profile_where_that_is_asked
   exposes_little
   keyd_has_no_network_but_its_socket
   a_stopped_keyd_is_started_by_who_calls
@@ -37,6 +38,18 @@ the_kernel_does_what_the_daemons_ask_of_it() {
 
 something_was_denied() {
   inside sh -c "journalctl --no-pager --dmesg | grep 'apparmor=\"DENIED\".*profile=\"chancel'"
+}
+
+a_daemon_does_not_start_without_its_profile_where_that_is_asked() {
+  drop_in apparmor.conf
+  check "with the drop-in the gateway starts in its profile" inside systemctl restart chancel-gateway
+  inside apparmor_parser --remove /etc/apparmor.d/chancel-gateway
+  check_not "and does not start without" inside systemctl restart chancel-gateway
+  inside apparmor_parser --replace /etc/apparmor.d/chancel-gateway
+  inside rm -r /etc/systemd/system/chancel-gateway.service.d
+  inside systemctl daemon-reload
+  check "it starts again" inside systemctl restart chancel-gateway
+  check "and serves" within 15 works
 }
 
 since_abi() { # NUMBER
