@@ -33,7 +33,9 @@ forget_places() {
     CXXFLAGS="${CXXFLAGS:-} -ffile-prefix-map=$place"
   done
   # The clone's own place is for its own crates alone: as a flag for all it would have every clone compile the libraries anew.
-  RUSTC_WORKSPACE_WRAPPER=$root/dev.d/rustc-here
+  # By its name and not its path, which cargo would have become a part of what the crates are called.
+  PATH=$root/dev.d:$PATH
+  RUSTC_WORKSPACE_WRAPPER=rustc-here
   export RUSTFLAGS CFLAGS CXXFLAGS RUSTC_WORKSPACE_WRAPPER
 }
 

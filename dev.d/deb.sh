@@ -2,7 +2,7 @@
 # `./dev deb`: the Debian packages, of what `./dev build` has built. Sourced by ./dev.
 
 deb() {
-  local output=${CARGO_TARGET_DIR:-$root/target}/deb binaries= twice=no
+  local output=${CARGO_TARGET_DIR:-$root/target}/deb binaries= twice=no version
   while (($# > 0)); do
     case $1 in
       --output | --binaries)
@@ -19,6 +19,8 @@ deb() {
     esac
     shift
   done
+  # Before there are packages beside what is committed.
+  version=$(deb_version)
   setup deb
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
@@ -52,9 +54,8 @@ deb_version() {
   printf '%s%s\n' "${version/-/\~}" "${changes:++dirty}"
 }
 
-pack() { # BINARIES SCRATCH OUTPUT
-  local binaries=$1 tree=$2/chancel output=$3 version name
-  version=$(deb_version)
+pack() { # BINARIES SCRATCH OUTPUT, as $version
+  local binaries=$1 tree=$2/chancel output=$3 name
   # The one thing in a package that is neither a file of the repository nor a program: when that commit was made.
   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
   export SOURCE_DATE_EPOCH

@@ -8,9 +8,18 @@ anything_in() { # DIRECTORY
     [ -n "$(find "$1/" -mindepth 1 2>/dev/null | head -n 1)" ]
 }
 
+# A secret's, those that were replaced among them.
+sealed_files() { # CREDENTIAL WHAT-FIND-DOES...
+    name=$1
+    shift
+    if [ -d "$credentials" ]; then
+        find "$credentials" -type f \( -name "$name.cred*" -o -name ".$name.*" -o -name "$name.made" \) "$@"
+    fi
+}
+
 purge() { # WHAT DIRECTORY CREDENTIAL
     what=$1 directory=$2 sealed=$credentials/$3.cred
-    if ! anything_in "$directory" && [ ! -e "$sealed" ]; then
+    if ! anything_in "$directory" && [ -z "$(sealed_files "$3" -print)" ]; then
         return 0
     fi
     if [ ! -e "$marker" ]; then
@@ -19,9 +28,7 @@ purge() { # WHAT DIRECTORY CREDENTIAL
     fi
     echo "chancel: destroying $what, in $directory and $sealed ($marker exists)"
     # Without the sealed key the key files say nothing, so it is what is overwritten; large ledgers are only removed.
-    if [ -d "$credentials" ]; then
-        find "$credentials" -type f \( -name "$3.cred*" -o -name ".$3.*" -o -name "$3.made" \) -exec shred -n 1 -u {} +
-    fi
+    sealed_files "$3" -exec shred -n 1 -u {} +
     # Its contents and not itself: it may be a mounted file system, or a symbolic link.
     if [ -d "$directory" ]; then
         find "$directory/" -mindepth 1 -delete

@@ -1,16 +1,13 @@
 //! What a daemon tells the service manager that started it (sd_notify(3)): that it is ready, that it lives, that it ends.
 //! Without one, nothing is said to nobody.
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
 use std::env;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
-
-/// How long a word to the manager may wait for room: what says it also does the work.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The service manager.
 #[derive(Debug)]
@@ -34,7 +31,6 @@ impl Manager {
                 };
                 let socket = UnixDatagram::unbound()?;
                 socket.connect_addr(&address)?;
-                socket.set_write_timeout(Some(PATIENCE))?;
                 Some(socket)
             }
             Err(_) => None,
@@ -47,22 +43,18 @@ impl Manager {
 
     /// The process does what it is for.
     pub fn ready(&self, status: &str) {
-        self.say(&format!("READY=1\nSTATUS={status}"));
-    }
-
-    /// What operators read about it.
-    pub fn status(&self, status: &str) {
-        self.say(&format!("STATUS={status}"));
+        // Said once, so it waits for room. There is nobody else to tell that it cannot be said.
+        let _ = self.send(&format!("READY=1\nSTATUS={status}"), None, MsgFlags::empty());
     }
 
     /// It ends of its own accord.
     pub fn stopping(&self) {
-        self.say("STOPPING=1");
+        self.mention("STOPPING=1");
     }
 
     /// It lives: to be said by what does the work, and not beside it.
     pub fn alive(&self) {
-        self.say("WATCHDOG=1");
+        self.mention("WATCHDOG=1");
     }
 
     /// Gives a socket into the manager's keeping, in place of what it keeps under this name. It hands it to the process that
@@ -71,8 +63,9 @@ impl Manager {
     /// # Errors
     /// When the manager cannot be told.
     pub fn keep(&self, name: &str, socket: impl AsFd) -> io::Result<()> {
-        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None)?;
-        self.send(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket.as_fd()))
+        let wait = MsgFlags::empty();
+        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None, wait)?;
+        self.send(&format!("FDSTORE=1\nFDNAME={name}"), Some(socket.as_fd()), wait)
     }
 
     /// How often the manager is to hear that; `None` when it does not ask.
@@ -80,24 +73,26 @@ impl Manager {
         self.watchdog
     }
 
-    fn say(&self, what: &str) {
-        // A manager that does not listen, or not now, will act on the silence; there is nobody else to tell.
-        let _ = self.send(what, None);
+    /// What says it also does the work, and does not wait for a manager that does not listen: that will act on the silence.
+    fn mention(&self, what: &str) {
+        let _ = self.send(what, None, MsgFlags::MSG_DONTWAIT);
     }
 
-    fn send(&self, what: &str, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn send(&self, what: &str, descriptor: Option<BorrowedFd<'_>>, how: MsgFlags) -> io::Result<()> {
         let Some(socket) = &self.socket else {
             return Ok(());
         };
         let Some(descriptor) = descriptor else {
-            return socket.send(what.as_bytes()).map(drop);
+            send(socket.as_raw_fd(), what.as_bytes(), how)?;
+            return Ok(());
         };
         let descriptors = [descriptor.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&descriptors)];
         sendmsg::<()>(
             socket.as_raw_fd(),
             &[IoSlice::new(what.as_bytes())],
-            &[ControlMessage::ScmRights(&descriptors)],
-            MsgFlags::empty(),
+            &rights,
+            how,
             None,
         )?;
         Ok(())

@@ -94,6 +94,7 @@ fn place(config: &Path, sealer: &str, pair: &Pair, key_pem: &[u8]) -> Result<(),
     let _lock = replace::lock(&lock_file(config), replace::PATIENCE)?;
     let chain = Staged::write(&chain_file(config), pem(pair.certificates()).as_bytes(), 0o644)?;
     program::run(sealer, &["seal", TLS_KEY], key_pem)?;
+    // The same command again mends this as well, and the unit says so.
     chain.put()
 }
 

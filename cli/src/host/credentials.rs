@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// The gateway's TLS key.
 pub const TLS_KEY: &str = "tls-key";
-/// The others, which every installation has.
+/// The key-encryption key.
+pub const KEK: &str = "kek";
+/// What API keys are hashed with.
+pub const API_KEY_SECRET: &str = "api-key-secret";
+/// These and the tokens between the daemons: what every installation has.
 pub const NAMES: [&str; 5] = [
-    "kek",
+    KEK,
     "gateway-keyd",
     "policyd-keyd",
     "gateway-policyd",
-    "api-key-secret",
+    API_KEY_SECRET,
 ];
 
 /// Their directory.

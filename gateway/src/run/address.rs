@@ -21,6 +21,9 @@ pub enum AddressError {
         /// What the system said.
         source: io::Error,
     },
+    /// The service manager cannot be told to keep the socket.
+    #[error("service manager: {0}")]
+    Keep(#[source] io::Error),
     /// The address file could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     File {
@@ -47,7 +50,7 @@ pub fn take_kept(
         Some(listener) => listener,
         None => {
             let listener = TcpListener::bind(address).map_err(failed)?;
-            manager.keep(KEPT, &listener).map_err(failed)?;
+            manager.keep(KEPT, &listener).map_err(AddressError::Keep)?;
             listener
         }
     };

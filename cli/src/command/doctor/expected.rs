@@ -93,11 +93,12 @@ pub fn all(config: &Path, configuration: &Configuration, sockets: &Sockets<'_>) 
         forbidden: NOT_PRIVATE,
         when_missing: match name {
             credentials::TLS_KEY => "chancel tls import brings it, with its certificate",
-            // A new key-encryption key would open nothing that the old one closed.
-            _ => {
+            // Others would open nothing that these closed.
+            credentials::KEK | credentials::API_KEY_SECRET => {
                 "bring it back from a backup; on a host that has never run, \
-                         systemctl start chancel-credentials makes it"
+                         systemctl restart chancel-credentials makes it"
             }
+            _ => "systemctl restart chancel-credentials makes another",
         },
     }));
     all
