@@ -22,7 +22,7 @@ use crate::pipeline::unknown_sources::UnknownSources;
 use crate::pipeline::{self, Gateway};
 use crate::policyd_client::PolicydClient;
 use crate::shares::{MOST_OF_A_TENANT, Shares};
-use address::AddressError;
+use address::{AddressError, Listening};
 use chancel_link::{Client, Endpoint};
 use chancel_sandbox::landlock::above_directory_of;
 use chancel_sandbox::{Access, Confinement, ConfinementError, Sandboxed};
@@ -37,7 +37,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
 use rustls::crypto::aws_lc_rs::default_provider;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -159,9 +159,9 @@ pub fn run(config: &Path) -> Result<(), StartError> {
 
     // 3. Addresses.
     let manager = Manager::connect().map_err(StartError::Manager)?;
-    let api = address::take_kept(config.listen, config.address_file.as_deref(), &manager)?;
-    let monitor = address::take(config.monitor_listen, config.monitor_address_file.as_deref())?;
-    let (api_address, monitor_address) = (api.local_addr()?, monitor.local_addr()?);
+    let Listening { api, monitor } = address::take_both(&config, &manager)?;
+    let api_address = api.local_addr()?;
+    let monitor_address = monitor.as_ref().map(TcpListener::local_addr).transpose()?;
 
     // 4. No core dumps, no ptrace, no capabilities, no files, no TCP connections to others. These hold for one
     //    thread and are inherited by the threads it makes, so they come before the threads.
@@ -202,7 +202,7 @@ pub fn run(config: &Path) -> Result<(), StartError> {
     // 6. seccomp on all of them.
     let landlock = restricted.landlock();
     let sandboxed = restricted.seal()?;
-    tracing::info!(listen = %api_address, monitor_listen = %monitor_address, tls = tls.is_some(), workers,
+    tracing::info!(listen = %api_address, monitor_listen = monitor_address.map(display), tls = tls.is_some(), workers,
         ?landlock, "ready");
 
     // 7. Serve until told to stop; then finish what is under way.
@@ -211,11 +211,11 @@ pub fn run(config: &Path) -> Result<(), StartError> {
         tls,
         most_connections: MAX_CONNECTIONS,
     };
-    let monitor = Site {
-        listener: monitor,
+    let monitor = monitor.map(|listener| Site {
+        listener,
         tls: None,
         most_connections: MAX_MONITOR_CONNECTIONS,
-    };
+    });
     let outcome = runtime.block_on(async {
         let tokens = Tokens {
             policyd: policyd_token,
@@ -332,7 +332,7 @@ async fn serve(
     places: Vec<Place<Api>>,
     gateway: Arc<Gateway>,
     api: Site,
-    monitor: Site,
+    monitor: Option<Site>,
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let until_stopped = || {
@@ -354,10 +354,12 @@ async fn serve(
     };
     let here = [Place::new(Handle::current(), monitored)];
     let both = async {
-        tokio::try_join!(
-            http::serve(api, &places, until_stopped()),
-            http::serve(monitor, &here, until_stopped()),
-        )
+        tokio::try_join!(http::serve(api, &places, until_stopped()), async {
+            match monitor {
+                Some(monitor) => http::serve(monitor, &here, until_stopped()).await,
+                None => Ok(()),
+            }
+        },)
     };
     tokio::select! {
         served = both => served.map(|_| ()),

@@ -41,18 +41,29 @@ pub fn unix_listener(path: &Path) -> io::Result<Option<UnixListener>> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
-/// Takes over the listening TCP socket at an address, if the service manager has handed one to this process, as it does
-/// with what the process before this one gave it to keep. Others stop listening: that one may have listened elsewhere. At
-/// most once a process.
+/// Takes over the listening TCP sockets at some addresses, as far as the service manager has handed them to this process, as
+/// it does with what the process before this one gave it to keep. Others stop listening: that one may have listened
+/// elsewhere. At most once a process.
 ///
 /// # Errors
-/// When descriptors were said to be handed over and are not there, or one cannot be stopped.
-pub fn tcp_listener(address: SocketAddr) -> io::Result<Option<TcpListener>> {
-    let listeners = take_all()?.into_iter().filter(listens).map(TcpListener::from);
-    let (mut here, elsewhere): (Vec<_>, Vec<_>) =
-        listeners.partition(|listener| listener.local_addr().is_ok_and(|local| local == address));
-    elsewhere.iter().try_for_each(stop)?;
-    Ok(here.pop())
+/// When descriptors were said to be handed over and are not there.
+pub fn tcp_listeners<const N: usize>(addresses: [SocketAddr; N]) -> io::Result<[Option<TcpListener>; N]> {
+    let mut found = [const { None }; N];
+    for descriptor in take_all()?.into_iter().filter(listens) {
+        let listener = TcpListener::from(descriptor);
+        let local = listener.local_addr().ok();
+        let wanted = addresses.iter().position(|address| Some(*address) == local);
+        match wanted.and_then(|index| found.get_mut(index)) {
+            Some(place @ None) => {
+                // Whatever the one before has asked for: as many may wait as ever.
+                listen(&listener, Backlog::MAXCONN)?;
+                *place = Some(listener);
+            }
+            // What cannot be stopped may be in the way: who wants its address then hears of it.
+            _ => _ = stop(&listener),
+        }
+    }
+    Ok(found)
 }
 
 /// Stops a socket that others have open, too. Closing it here would not do: the service manager closes its own in its own

@@ -1,5 +1,6 @@
 //! Listening addresses, and telling them to whoever asked for any free port.
 
+use crate::config::Config;
 use chancel_sandbox::inherited;
 use chancel_service::manager::Manager;
 use nix::errno::Errno;
@@ -34,34 +35,42 @@ pub enum AddressError {
     },
 }
 
-/// The name under which the service manager keeps the API's socket.
-const KEPT: &str = "api";
-
-/// Takes the API's address: the socket of the process before this one, which the service manager has kept, or a new one for
-/// it to keep. So who connects while the gateway is started anew waits in line.
-pub fn take_kept(
-    address: SocketAddr,
-    file: Option<&Path>,
-    manager: &Manager,
-) -> Result<TcpListener, AddressError> {
-    let address = possible(address, has_ipv6);
-    let failed = |source| AddressError::Listen { address, source };
-    let listener = match inherited::tcp_listener(address).map_err(failed)? {
-        Some(listener) => listener,
-        None => {
-            let listener = TcpListener::bind(address).map_err(failed)?;
-            manager.keep(KEPT, &listener).map_err(AddressError::Keep)?;
-            listener
-        }
-    };
-    told(listener, address, file)
+/// Where the gateway listens.
+pub struct Listening {
+    pub api: TcpListener,
+    pub monitor: Option<TcpListener>,
 }
 
-/// Takes an address. From here on the kernel accepts connections; they wait until the gateway serves.
-pub fn take(address: SocketAddr, file: Option<&Path>) -> Result<TcpListener, AddressError> {
-    let address = possible(address, has_ipv6);
+/// Takes both addresses: the sockets of the process before this one, which the service manager has kept, or new ones for it to
+/// keep. So who connects while the gateway is started anew waits in line, and nobody else on the host comes to listen there.
+/// Somebody may have before: without its monitor the gateway serves all the same.
+pub fn take_both(config: &Config, manager: &Manager) -> Result<Listening, AddressError> {
+    let addresses = [config.listen, config.monitor_listen].map(|address| possible(address, has_ipv6));
+    let [api, monitor] = addresses;
+    let [kept_api, kept_monitor] = inherited::tcp_listeners(addresses)
+        .map_err(|source| AddressError::Listen { address: api, source })?;
+    let take = |name, kept, address, file: &Option<PathBuf>| {
+        let listener = match kept {
+            Some(listener) => listener,
+            None => new(name, address, manager)?,
+        };
+        told(listener, address, file.as_deref())
+    };
+    Ok(Listening {
+        api: take("api", kept_api, api, &config.address_file)?,
+        monitor: take("monitor", kept_monitor, monitor, &config.monitor_address_file)
+            .inspect_err(
+                |error| tracing::error!(%error, "no monitor: neither health nor metrics can be asked for"),
+            )
+            .ok(),
+    })
+}
+
+/// From here on the kernel accepts connections; they wait until the gateway serves.
+fn new(name: &str, address: SocketAddr, manager: &Manager) -> Result<TcpListener, AddressError> {
     let listener = TcpListener::bind(address).map_err(|source| AddressError::Listen { address, source })?;
-    told(listener, address, file)
+    manager.keep(name, &listener).map_err(AddressError::Keep)?;
+    Ok(listener)
 }
 
 /// `[::]`, which is every address of both families, comes to every one of IPv4 on a kernel that has no other. An address of
@@ -127,11 +136,12 @@ mod tests {
     fn the_file_says_which_port_it_became() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("address");
-        let listener = take(([127, 0, 0, 1], 0).into(), Some(&path)).unwrap();
+        let (manager, any) = (Manager::connect().unwrap(), ([127, 0, 0, 1], 0).into());
+        let listener = told(new("api", any, &manager).unwrap(), any, Some(&path)).unwrap();
         let told: SocketAddr = fs::read_to_string(&path).unwrap().trim().parse().unwrap();
         assert_eq!(told, listener.local_addr().unwrap());
         assert_ne!(told.port(), 0);
-        let taken = take(told, None).unwrap_err();
+        let taken = new("api", told, &manager).unwrap_err();
         assert!(matches!(taken, AddressError::Listen { .. }));
     }
 }

@@ -12,10 +12,10 @@ scenario_secrets() {
   what_does_not_open_any_more_is_sealed_again_from_a_backup
 }
 
-readonly sealed=/etc/chancel/credentials
+readonly sealed_directory=/etc/chancel/credentials
 
 credentials() { inside /usr/libexec/chancel/credentials "$@"; }
-sealed_files() { inside sh -c "cd $sealed && sha256sum *"; }
+sealed_files() { inside sh -c "cd $sealed_directory && sha256sum *"; }
 
 # Of what they hold, and not of what they are sealed in.
 secrets_held() {
@@ -29,14 +29,14 @@ another_secret() { head -c 32 /dev/urandom >"$machine/root/srv/another"; }
 
 a_stranger_holds_up_no_start() {
   local said
-  inside systemd-run --quiet --unit=holds --uid=stranger flock $sealed sleep infinity
-  check "a stranger has locked what it can open" within 10 inside sh -c "! flock --nonblock $sealed true"
+  inside systemd-run --quiet --unit=holds --uid=stranger flock $sealed_directory sleep infinity
+  check "a stranger has locked what it can open" within 10 inside sh -c "! flock --nonblock $sealed_directory true"
   check "secrets are made all the same" inside timeout 25 /usr/libexec/chancel/credentials make
   check "and a start needs nobody's leave" inside timeout 60 systemctl restart chancel-credentials chancel-keyd
-  check_not "the lock itself is root's alone" inside runuser -u stranger -- flock --nonblock $sealed/.lock true
+  check_not "the lock itself is root's alone" inside runuser -u stranger -- flock --nonblock $sealed_directory/.lock true
   inside systemctl stop holds
-  inside systemd-run --quiet --unit=holds flock $sealed/.lock sleep infinity
-  check "root has locked it" within 10 inside sh -c "! flock --nonblock $sealed/.lock true"
+  inside systemd-run --quiet --unit=holds flock $sealed_directory/.lock sleep infinity
+  check "root has locked it" within 10 inside sh -c "! flock --nonblock $sealed_directory/.lock true"
   if said=$(credentials make 2>&1); then
     wrong "made although it is locked: $said"
   fi
@@ -72,13 +72,13 @@ a_key_that_is_needed_is_not_replaced_by_chance() {
   check "it is replaced when that is said" inside sh -c '/usr/libexec/chancel/credentials seal --replace kek </srv/another'
   check_not "keyd refuses it" inside systemctl restart chancel-keyd
   check_contains "by name" "is not generation 1 of this installation" "$(inside journalctl --unit=chancel-keyd --no-pager)"
-  former=$(inside sh -c "ls $sealed/kek.cred.*")
+  former=$(inside sh -c "ls $sealed_directory/kek.cred.*")
   check "and the one before is there to be put back" inside sh -c "systemd-creds decrypt --name=kek $former - |
     /usr/libexec/chancel/credentials seal --replace kek"
   check_equal "as it was" "$before" "$(secrets_held)"
   inside systemctl restart chancel-keyd
   check "and what was sealed is opened" within 20 works
-  inside sh -c "rm $sealed/kek.cred.* /srv/another"
+  inside sh -c "rm $sealed_directory/kek.cred.* /srv/another"
 }
 
 refuses_to_make() { # WHAT SAYING
@@ -91,7 +91,7 @@ refuses_to_make() { # WHAT SAYING
 
 a_lost_key_is_not_made_anew_where_its_keys_are_out_of_sight() {
   inside systemctl stop chancel-gateway chancel-policyd chancel-keyd.socket chancel-keyd
-  inside mv $sealed/kek.cred /srv/kek.cred
+  inside mv $sealed_directory/kek.cred /srv/kek.cred
   inside mv /var/lib/chancel-keyd /srv/keyd
   inside ln -s /srv/keyd /var/lib/chancel-keyd
   refuses_to_make "with keys behind a symbolic link" "and /var/lib/chancel-keyd/"
@@ -99,14 +99,14 @@ a_lost_key_is_not_made_anew_where_its_keys_are_out_of_sight() {
   refuses_to_make "with a symbolic link that leads nowhere" "/var/lib/chancel-keyd was made with it"
   inside rm /var/lib/chancel-keyd
   inside mkdir /var/lib/chancel-keyd
-  refuses_to_make "with an empty directory, as of a disk that is not mounted" "remove $sealed/kek.made"
+  refuses_to_make "with an empty directory, as of a disk that is not mounted" "remove $sealed_directory/kek.made"
   check_not "nor at a start" inside systemctl restart chancel-credentials
-  inside rm $sealed/kek.made
+  inside rm $sealed_directory/kek.made
   check "without the file that says that there was one, it is a new beginning" credentials make
-  check "and a new key" inside test -s $sealed/kek.cred
+  check "and a new key" inside test -s $sealed_directory/kek.cred
   inside rmdir /var/lib/chancel-keyd
   inside mv /srv/keyd.unmounted /var/lib/chancel-keyd
-  inside mv /srv/kek.cred $sealed/kek.cred
+  inside mv /srv/kek.cred $sealed_directory/kek.cred
   inside systemctl restart chancel-credentials chancel-keyd chancel-policyd chancel-gateway
   check "with both back in their places, what was sealed is opened" within 20 works
 }
@@ -120,7 +120,7 @@ sealing_again_leaves_all_open_wherever_it_ends() {
   took=$((${EPOCHREALTIME/./} - begun))
   check_equal "and hold what they held" "$before" "$(secrets_held)"
   check_not "in other files" test "$files" = "$(sealed_files)"
-  check_equal "which say by what" host "$(inside cat $sealed/sealed-by)"
+  check_equal "which say by what" host "$(inside cat $sealed_directory/sealed-by)"
   for round in {1..12}; do
     # shellcheck disable=SC2016 # the machine's shell
     inside sh -c '/usr/libexec/chancel/credentials reseal 2>/dev/null & sleep "0.$1"; kill -KILL $! 2>/dev/null && wait' sh \
@@ -130,15 +130,15 @@ sealing_again_leaves_all_open_wherever_it_ends() {
   ((killed >= 4)) || wrong "killed at $killed moments of it, which shows nothing"
   passed "killed at $killed moments of it, all of them open after each"
   check "it is begun again" credentials reseal
-  check_equal "and leaves nothing behind" "" "$(inside find $sealed -name '.*.new' -o -name '.*.former')"
+  check_equal "and leaves nothing behind" "" "$(inside find $sealed_directory -name '.*.new' -o -name '.*.former')"
   inside systemctl restart "${daemons[@]}"
   check "and what was sealed is opened" within 20 works
-  inside cp --archive $sealed/gateway-keyd.cred /srv/
-  inside sh -c "echo nonsense >$sealed/gateway-keyd.cred"
+  inside cp --archive $sealed_directory/gateway-keyd.cred /srv/
+  inside sh -c "echo nonsense >$sealed_directory/gateway-keyd.cred"
   files=$(sealed_files)
   check_not "where one does not open none is sealed again" credentials reseal
   check_equal "and nothing was changed" "$files" "$(sealed_files)"
-  inside mv /srv/gateway-keyd.cred $sealed/gateway-keyd.cred
+  inside mv /srv/gateway-keyd.cred $sealed_directory/gateway-keyd.cred
 }
 
 # As docs/operations/runbooks.md says, of a disk that woke up in another machine.
@@ -154,7 +154,7 @@ what_does_not_open_any_more_is_sealed_again_from_a_backup() {
   done
   check_not "and keyd does not start" inside systemctl start chancel-keyd
   inside systemctl stop chancel-keyd.socket chancel-keyd
-  inside rm $sealed/sealed-by
+  inside rm $sealed_directory/sealed-by
   for name in kek api-key-secret; do
     check_not "$name, which may open again one day, is not replaced by chance" credentials seal "$name" <"$machine/$name"
     check "but when it is said" credentials seal --replace "$name" <"$machine/$name"
@@ -166,5 +166,5 @@ what_does_not_open_any_more_is_sealed_again_from_a_backup() {
     rm /etc/chancel/credentials/tls-key.cred /etc/chancel/tls/chain.pem'
   inside systemctl start chancel-keyd chancel-policyd chancel-gateway
   check "with what the backup had, what was sealed is opened" within 20 works
-  check_equal "and sealed-by says by what" host "$(inside cat $sealed/sealed-by)"
+  check_equal "and sealed-by says by what" host "$(inside cat $sealed_directory/sealed-by)"
 }

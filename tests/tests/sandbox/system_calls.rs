@@ -168,6 +168,20 @@ fn ways_out<'a>() -> Vec<Named<'a>> {
     ]
 }
 
+/// Handing descriptors to other processes, where they outlive this one.
+fn handing_on<'a>() -> Vec<Named<'a>> {
+    vec![
+        (
+            "sendmsg",
+            call(libc::SYS_sendmsg, &[Number(0), Zeroes, Number(0)]),
+        ),
+        (
+            "sendmmsg",
+            call(libc::SYS_sendmmsg, &[Number(0), Zeroes, Number(1), Number(0)]),
+        ),
+    ]
+}
+
 /// Tries each call in the daemon, which must die of it.
 fn each_kills(system: &Installation, daemon: Daemon, calls: &[Named<'_>]) {
     for (name, call) in calls {
@@ -249,6 +263,16 @@ fn the_gateway_that_runs_a_program_traces_or_opens_a_network_socket_is_killed() 
     for calls in [running_programs(), other_processes(), network(), ways_out()] {
         each_kills(&system, Daemon::Gateway, &calls);
     }
+}
+
+#[test]
+fn the_gateway_that_hands_a_descriptor_on_is_killed() {
+    let system = Installation::new();
+    needs_tracing!(
+        system,
+        "sandbox::the_gateway_that_hands_a_descriptor_on_is_killed"
+    );
+    each_kills(&system, Daemon::Gateway, &handing_on());
 }
 
 #[test]
