@@ -436,7 +436,7 @@ int main(int count, char **arguments) {
       "/etc/chancel/credentials/sealed-by", "/etc/chancel/credentials/kek.cred",
       "/run/credentials/chancel-keyd.service/kek", "/run/credentials/chancel-policyd.service/api-key-secret",
       "/run/credentials/chancel-gateway.service/gateway-keyd", "/var/lib/chancel-keyd/keys/audit.key",
-      "/var/lib/chancel-policyd/ledger/0000000001.jsonl", "/run/chancel-gateway/tls/key.pem",
+      "/var/lib/chancel-policyd/ledger/0000000001.jsonl", "/run/chancel-tls/key.pem",
       "/var/lib/systemd/credential.secret", "/dev/mem", "/dev/kmsg", "/dev/sda", NULL};
   for (const char *const *path = readable; *path; path++) attempt("read", *path, reads);
   static const char *const writable[] = {"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/domainname",

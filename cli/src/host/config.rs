@@ -195,8 +195,8 @@ mod tests {
 listen = "0.0.0.0:8443"
 trusted_proxies = ["10.0.0.0/8"]
 [tls]
-certificate_file = "/run/chancel-gateway/tls/chain.pem"
-key_file = "/run/chancel-gateway/tls/key.pem"
+certificate_file = "/run/chancel-tls/chain.pem"
+key_file = "/run/chancel-tls/key.pem"
 "#;
 
     #[test]

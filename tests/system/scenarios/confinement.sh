@@ -22,7 +22,7 @@ read-/run/credentials/chancel-gateway.service/gateway-keyd    absent  absent  do
 read-/var/lib/chancel-keyd/keys/audit.key                     done    refused refused done
 read-/var/lib/chancel-policyd/chancel.db                      refused done    refused done
 read-/var/lib/chancel-policyd/ledger/0000000001.jsonl         refused done    refused done
-read-/run/chancel-gateway/tls/key.pem                         refused refused done    done
+read-/run/chancel-tls/key.pem                                 refused refused done    done
 read-/proc/1/environ                                          absent  absent  absent  done
 read-/proc/kallsyms                                           absent  absent  absent  done
 read-/proc/kmsg                                               absent  absent  absent  -

@@ -44,7 +44,7 @@ secrets_are_sealed() {
   check "making them again" inside /usr/libexec/chancel/credentials make
   check_equal "changes none" "$found" "$(inside sh -c 'sha256sum /etc/chancel/credentials/*.cred')"
   check_equal "the opened TLS key is the gateway's" "chancel-gateway 400" \
-    "$(inside stat --format='%U %a' /run/chancel-gateway/tls/key.pem)"
+    "$(inside stat --format='%U %a' /run/chancel-tls/key.pem)"
   for name in keyd policyd; do
     check_equal "state of $name is its own" "chancel-$name 700" \
       "$(inside stat --format='%U %a' "/var/lib/chancel-$name")"
