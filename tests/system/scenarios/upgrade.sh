@@ -38,7 +38,7 @@ readonly soon=500
 an_upgrade_loses_no_answer() {
   local number result was_short=no
   check_contains "the earlier packages are installed" '~earlier' "$(version)"
-  before=$(inside sh -c 'sha256sum /etc/chancel/credentials/* /etc/chancel/tls/*')
+  before=$(inside sh -c 'sha256sum /etc/chancel/credentials/*.cred /etc/chancel/credentials/sealed-by /etc/chancel/tls/*')
   inside sh -c 'echo "# of the operator" >>/etc/chancel/keyd.toml'
   bring load.py
   cp "$machine"/these/*.deb "$machine/root/srv/repository/pool/"
@@ -114,7 +114,7 @@ an_upgrade_keeps_what_there_was_and_restarts_in_order() {
     check "$unit was restarted after the one before it" test "$after" -gt "$before_start"
   done
   check_equal "secrets and certificate are the same" "$before" \
-    "$(inside sh -c 'sha256sum /etc/chancel/credentials/* /etc/chancel/tls/*')"
+    "$(inside sh -c 'sha256sum /etc/chancel/credentials/*.cred /etc/chancel/credentials/sealed-by /etc/chancel/tls/*')"
   check "what the operator wrote is kept" inside grep --quiet 'of the operator' /etc/chancel/keyd.toml
   check "what was sealed before is opened" works
   check "no unit failed" no_unit_failed
