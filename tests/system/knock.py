@@ -52,8 +52,8 @@ def crowd(paths):
                     with socket.socket(socket.AF_UNIX) as connection:
                         try:
                             connection.connect(path)
-                        except (ConnectionRefusedError, FileNotFoundError):
-                            pass
+                        except OSError:
+                            pass  # it is away, or not open to all yet, while its daemon is started anew
     os.wait()
 
 
