@@ -155,8 +155,8 @@ pub enum Failure {
     /// A certificate and a key that the gateway could not use.
     #[error("nothing was changed: {0}")]
     Unfit(#[from] Unfit),
-    /// The key was not sealed.
-    #[error("nothing was changed: {0} (are you root?)")]
+    /// The key was not sealed, or not for certain.
+    #[error("the certificate is the one of before: {0} (are you root?)")]
     NotSealed(#[from] ProgramFailed),
     /// Another configuration directory than the one that is sealed for.
     #[error(
